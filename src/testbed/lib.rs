@@ -1,1 +1,42 @@
-//! testbed
+//! A real Kubernetes control plane for tests, benches and first steps: etcd, kube-apiserver and
+//! kube-controller-manager on loopback, without root, containers or a node.
+//!
+//! ```text
+//!  controlplane/go.mod ─▶ Binaries ─▶ Layout (ports, keys, tokens, arguments)
+//!                                        │
+//!                 ┌──────────────────────┴───────────────────┐
+//!                 ▼                                          ▼
+//!   ControlPlane: a test's or a bench's own,     cluster: stays until `down`,
+//!   ended by drop or by the watchdog             for hands and eyes
+//! ```
+//!
+//! Tests share one control plane a process and take a namespace each:
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! let plane = countersign_testbed::shared().await?;
+//! let client = plane.client().await?;
+//! let namespace = plane.namespace("renewal").await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Nothing here may outlive its parent: every process is in a group that a watchdog kills as soon
+//! as the parent is gone, whichever way it went. Nothing here may be used outside development:
+//! the data folder can be gone after a crash and the admin's token lies in a file.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "real programs are waited for in real time; nothing here decides for the operator"
+)]
+
+mod binaries;
+mod bring_up;
+pub mod cluster;
+mod control_plane;
+mod keys;
+mod layout;
+mod ports;
+mod process;
+
+pub use binaries::{Binaries, KUBERNETES_VERSION};
+pub use control_plane::{ControlPlane, Options, shared};

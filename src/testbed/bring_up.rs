@@ -1,0 +1,104 @@
+//! The order in which a control plane starts, and what counts as ready.
+
+use std::future::Future;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use http::Request;
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use kube::{Api, Client};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use crate::layout::{Layout, Program};
+
+/// Between two looks. What is waited for takes between 0.3 s and 3 s.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// One look's longest time; a server that is starting may take a request and never answer it.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Name of the first API server among the running programs.
+pub(crate) const API_SERVER: &str = "kube-apiserver";
+
+/// Starts programs and knows whether they still run.
+pub(crate) trait Launch {
+    /// Starts one.
+    fn launch(&self, program: Program) -> Result<()>;
+
+    /// An error with the end of the log if one has ended by itself.
+    fn check(&self) -> Result<()>;
+}
+
+/// Starts all three programs, each as soon as the one it needs answers, and waits until a client
+/// can work: `/readyz` is ok and the controllers have made the default ServiceAccount.
+pub(crate) async fn bring_up(layout: &Layout, launch: &impl Launch) -> Result<()> {
+    let deadline = Instant::now() + layout.options().start_timeout;
+    launch.launch(layout.etcd())?;
+    until("etcd", deadline, launch, || connect(layout.etcd_port())).await?;
+    launch.launch(layout.api_server(API_SERVER, layout.api_port()))?;
+    until("the API server", deadline, launch, || {
+        connect(layout.api_port())
+    })
+    .await?;
+    launch.launch(layout.controller_manager())?;
+    api_server_ready(layout.config(layout.api_port())?, deadline, launch).await
+}
+
+/// Waits until the API server behind `config` is ready and serves a complete `default` namespace.
+pub(crate) async fn api_server_ready(
+    mut config: kube::Config,
+    deadline: Instant,
+    launch: &impl Launch,
+) -> Result<()> {
+    config.default_retry = false; // this is the loop that retries
+    let client = Client::try_from(config).context("make a client")?;
+    until("/readyz", deadline, launch, || readyz(client.clone())).await?;
+    let defaults = || default_namespace(client.clone());
+    until("the default ServiceAccount", deadline, launch, defaults).await
+}
+
+async fn connect(port: u16) -> Result<()> {
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+    Ok(())
+}
+
+async fn readyz(client: Client) -> Result<()> {
+    let answer = client
+        .request_text(Request::get("/readyz").body(Vec::new())?)
+        .await?;
+    match answer.as_str() {
+        "ok" => Ok(()),
+        other => bail!("/readyz says {other}"),
+    }
+}
+
+async fn default_namespace(client: Client) -> Result<()> {
+    Api::<Namespace>::all(client.clone()).get("default").await?;
+    Api::<ServiceAccount>::namespaced(client, "default")
+        .get("default")
+        .await?;
+    Ok(())
+}
+
+/// Asks again until it works, the deadline passes or a program ends.
+async fn until<F: Future<Output = Result<()>>>(
+    what: &str,
+    deadline: Instant,
+    launch: &impl Launch,
+    mut look: impl FnMut() -> F,
+) -> Result<()> {
+    loop {
+        launch.check()?;
+        let outcome = match timeout(LOOK_TIMEOUT, look()).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(elapsed) => elapsed.into(),
+        };
+        if Instant::now() > deadline {
+            return Err(outcome).with_context(|| format!("{what} isn't there in time"));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}

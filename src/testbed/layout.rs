@@ -1,0 +1,236 @@
+//! One control plane's folder, ports and arguments: all that can be decided before a process runs.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use crate::binaries::Binaries;
+use crate::control_plane::Options;
+use crate::keys::{Keys, random_token};
+use crate::ports::free_port;
+
+/// What a control plane consists of on disk and on the network.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    dir: PathBuf,
+    binaries: Binaries,
+    options: Options,
+    keys: Keys,
+    admin_token: String,
+    etcd_port: u16,
+    etcd_peer_port: u16,
+    api_port: u16,
+}
+
+/// A program to start: everything but how it is tied to its parent.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    /// What it is called in messages and in the list of pids.
+    pub(crate) name: &'static str,
+    pub(crate) path: PathBuf,
+    pub(crate) args: Vec<String>,
+    /// Takes stdout and stderr.
+    pub(crate) log: PathBuf,
+}
+
+impl Layout {
+    /// Writes keys, tokens and kubeconfigs into `dir`, which exists and is empty.
+    pub(crate) fn create(dir: &Path, binaries: Binaries, options: Options) -> Result<Self> {
+        let layout = Self {
+            dir: dir.to_owned(),
+            binaries,
+            options,
+            keys: Keys::generate()?,
+            admin_token: random_token(),
+            etcd_port: free_port()?,
+            etcd_peer_port: free_port()?,
+            api_port: free_port()?,
+        };
+        layout.write_files()?;
+        Ok(layout)
+    }
+
+    pub(crate) fn binaries(&self) -> &Binaries {
+        &self.binaries
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The admin's kubeconfig.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.dir.join("kubeconfig")
+    }
+
+    pub(crate) fn api_port(&self) -> u16 {
+        self.api_port
+    }
+
+    pub(crate) fn etcd_port(&self) -> u16 {
+        self.etcd_port
+    }
+
+    /// A client configuration for the admin, through whatever listens on `port` with the serving
+    /// certificate.
+    pub(crate) fn config(&self, port: u16) -> Result<kube::Config> {
+        let url = format!("https://127.0.0.1:{port}");
+        let mut config = kube::Config::new(url.parse().context("parse the API server's URL")?);
+        config.root_cert = Some(vec![self.keys.ca_der.clone()]);
+        config.auth_info.token = Some(self.admin_token.clone().into());
+        Ok(config)
+    }
+
+    pub(crate) fn etcd(&self) -> Program {
+        let client = format!("http://127.0.0.1:{}", self.etcd_port);
+        let peer = format!("http://127.0.0.1:{}", self.etcd_peer_port);
+        let mut args = vec![
+            flag("data-dir", self.path("etcd")),
+            flag("listen-client-urls", &client),
+            flag("advertise-client-urls", &client),
+            flag("listen-peer-urls", &peer),
+            flag("initial-advertise-peer-urls", &peer),
+            flag("initial-cluster", format!("default={peer}")),
+            flag("log-level", "warn"),
+        ];
+        if !self.options.durable {
+            args.push("--unsafe-no-fsync".to_owned());
+        }
+        self.program("etcd", "etcd", args)
+    }
+
+    /// An API server on `port`; `name` tells several of them apart.
+    pub(crate) fn api_server(&self, name: &'static str, port: u16) -> Program {
+        let mut args = vec![
+            flag("bind-address", "127.0.0.1"),
+            flag("advertise-address", "127.0.0.1"),
+            // Loopback can't be an endpoint of the `kubernetes` Service, and nothing here uses it.
+            flag("endpoint-reconciler-type", "none"),
+            flag("secure-port", port.to_string()),
+            flag("cert-dir", self.path("api-server")),
+            flag("tls-cert-file", self.path("serving.crt")),
+            flag("tls-private-key-file", self.path("serving.key")),
+            flag(
+                "etcd-servers",
+                format!("http://127.0.0.1:{}", self.etcd_port),
+            ),
+            flag("service-account-issuer", "https://kubernetes.default.svc"),
+            flag("service-account-key-file", self.path("service-account.pub")),
+            flag(
+                "service-account-signing-key-file",
+                self.path("service-account.key"),
+            ),
+            flag("authorization-mode", "RBAC"),
+            flag("token-auth-file", self.path("tokens.csv")),
+            flag("service-cluster-ip-range", "10.0.0.0/24"),
+        ];
+        args.extend(self.options.api_server_args.iter().cloned());
+        self.program(name, "kube-apiserver", args)
+    }
+
+    pub(crate) fn controller_manager(&self) -> Program {
+        let args = vec![
+            flag("kubeconfig", self.path("controller-manager.kubeconfig")),
+            flag(
+                "service-account-private-key-file",
+                self.path("service-account.key"),
+            ),
+            flag("root-ca-file", self.path("ca.crt")),
+            flag("leader-elect", "false"),
+            flag("bind-address", "127.0.0.1"),
+            flag("secure-port", "0"), // its default is one fixed port, and there may be two of us
+            flag("kube-api-qps", "1000"),
+            flag("kube-api-burst", "2000"),
+        ];
+        self.program("kube-controller-manager", "kube-controller-manager", args)
+    }
+
+    fn program(&self, name: &'static str, file: &str, args: Vec<String>) -> Program {
+        Program {
+            name,
+            path: self.binaries.program(file),
+            args,
+            log: self.dir.join(format!("{name}.log")),
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.join(name).display().to_string()
+    }
+
+    fn write_files(&self) -> Result<()> {
+        let controller_token = random_token();
+        // A user of its own, so that admission policies see who is who; the group saves waiting
+        // for the RBAC roles that the API server makes at its first start.
+        let tokens = format!(
+            "{},admin,admin,system:masters\n{controller_token},system:kube-controller-manager,kcm,system:masters\n",
+            self.admin_token
+        );
+        self.write("tokens.csv", &tokens)?;
+        self.write("ca.crt", &self.keys.ca_pem)?;
+        self.write("serving.crt", &self.keys.serving_pem)?;
+        self.write("serving.key", &self.keys.serving_key_pem)?;
+        self.write("service-account.key", &self.keys.token_key_pem)?;
+        self.write("service-account.pub", &self.keys.token_public_pem)?;
+        self.write(
+            "controller-manager.kubeconfig",
+            &self.kubeconfig_for(&controller_token),
+        )?;
+        self.write("kubeconfig", &self.kubeconfig_for(&self.admin_token))
+    }
+
+    /// JSON is YAML.
+    fn kubeconfig_for(&self, token: &str) -> String {
+        let name = "countersign-testbed";
+        let kubeconfig = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": {
+                "server": format!("https://127.0.0.1:{}", self.api_port),
+                "certificate-authority-data": STANDARD.encode(&self.keys.ca_pem),
+            }}],
+            "users": [{"name": "admin", "user": {"token": token}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": "admin"}}],
+            "current-context": name,
+        });
+        format!("{kubeconfig:#}\n")
+    }
+
+    /// Readable by the owner only: half of these are secrets.
+    fn write(&self, name: &str, content: &str) -> Result<()> {
+        let path = self.dir.join(name);
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(content.as_bytes()))
+            .with_context(|| format!("write {}", path.display()))
+    }
+}
+
+impl Program {
+    /// The end of the log, for errors.
+    pub(crate) fn log_tail(&self) -> String {
+        const LINES: usize = 15;
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let skipped = lines.len().saturating_sub(LINES);
+        lines
+            .into_iter()
+            .skip(skipped)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
+
+fn flag(name: &str, value: impl AsRef<str>) -> String {
+    format!("--{name}={}", value.as_ref())
+}

@@ -1,0 +1,13 @@
+//! The test bed itself, tried for real.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a failing test should panic"
+)]
+
+mod control_plane;
+mod processes;
