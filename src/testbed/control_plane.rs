@@ -105,6 +105,10 @@ impl ControlPlane {
         })
     }
 
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// The admin's kubeconfig, a file that only its owner can read.
     pub fn kubeconfig(&self) -> PathBuf {
         self.layout.kubeconfig()

@@ -69,6 +69,17 @@ impl Layout {
         self.dir.join("kubeconfig")
     }
 
+    /// Writes another kubeconfig for the admin, for what listens on `port` in the API server's
+    /// name.
+    pub(crate) fn write_kubeconfig(&self, name: &str, port: u16) -> Result<PathBuf> {
+        self.write(name, &self.kubeconfig_for(port, &self.admin_token))?;
+        Ok(self.dir.join(name))
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     pub(crate) fn api_port(&self) -> u16 {
         self.api_port
     }
@@ -180,19 +191,22 @@ impl Layout {
         self.write("service-account.pub", &self.keys.token_public_pem)?;
         self.write(
             "controller-manager.kubeconfig",
-            &self.kubeconfig_for(&controller_token),
+            &self.kubeconfig_for(self.api_port, &controller_token),
         )?;
-        self.write("kubeconfig", &self.kubeconfig_for(&self.admin_token))
+        self.write(
+            "kubeconfig",
+            &self.kubeconfig_for(self.api_port, &self.admin_token),
+        )
     }
 
     /// JSON is YAML.
-    fn kubeconfig_for(&self, token: &str) -> String {
+    fn kubeconfig_for(&self, port: u16, token: &str) -> String {
         let name = "countersign-testbed";
         let kubeconfig = json!({
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": name, "cluster": {
-                "server": format!("https://127.0.0.1:{}", self.api_port),
+                "server": format!("https://127.0.0.1:{port}"),
                 "certificate-authority-data": STANDARD.encode(&self.keys.ca_pem),
             }}],
             "users": [{"name": "admin", "user": {"token": token}}],

@@ -10,6 +10,9 @@
 //!   ended by drop or by the watchdog             for hands and eyes
 //! ```
 //!
+//! [`FaultProxy`] stands between a client and the API server and fails on demand: at the n-th
+//! write, delivered or not, or by watches that go silent.
+//!
 //! Tests share one control plane a process and take a namespace each:
 //!
 //! ```no_run
@@ -37,6 +40,10 @@ mod keys;
 mod layout;
 mod ports;
 mod process;
+mod proxy;
+mod proxy_state;
 
 pub use binaries::{Binaries, KUBERNETES_VERSION};
 pub use control_plane::{ControlPlane, Options, shared};
+pub use proxy::{FaultProxy, ProxyOptions};
+pub use proxy_state::{Deliver, Seen};

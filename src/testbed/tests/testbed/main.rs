@@ -11,3 +11,4 @@
 
 mod control_plane;
 mod processes;
+mod proxy;
