@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
+use crate::process::Group;
+
 /// The version of Kubernetes that is built, as its programs report it.
 pub const KUBERNETES_VERSION: &str = "v1.37.2";
 
@@ -178,6 +180,8 @@ fn build_missing(dir: &Path) -> Result<()> {
         .prefix(".module-")
         .tempdir_in(dir)
         .context("make a scratch folder")?;
+    // A build that nobody waits for any more must not go on: it takes all cores for minutes.
+    let group = Group::start(module.path())?;
     fs::write(module.path().join("go.mod"), GO_MOD).context("write go.mod")?;
     fs::write(module.path().join("go.sum"), GO_SUM).context("write go.sum")?;
     check_go(module.path())?;
@@ -188,9 +192,11 @@ fn build_missing(dir: &Path) -> Result<()> {
     for (index, (name, package)) in PROGRAMS.iter().enumerate() {
         if missing.contains(name) {
             let label = format!("[{}/{}] {name}", index + 1, PROGRAMS.len());
-            build(module.path(), dir, name, package, &label)?;
+            build(&group, module.path(), dir, (name, package), &label)?;
         }
     }
+    drop(module); // while the watchdog is still there to do it in our place
+    drop(group);
     Ok(())
 }
 
@@ -241,31 +247,34 @@ fn parse_go_version(version: &str) -> Option<(u32, u32)> {
 }
 
 /// Builds beside the target and renames, so that a half-written program is never found.
-fn build(module: &Path, dir: &Path, name: &str, package: &str, label: &str) -> Result<()> {
+fn build(
+    group: &Group,
+    module: &Path,
+    dir: &Path,
+    (name, package): (&str, &str),
+    label: &str,
+) -> Result<()> {
     const TELL_EVERY: Duration = Duration::from_secs(5);
     let partial = module.join(name);
     let log_path = module.join("log");
     let log = File::create(&log_path).context("make the build's log")?;
     let started = Instant::now();
     eprintln!("{label}: building");
-    let mut command = go(
-        module,
-        [
-            "build",
-            "-mod=readonly",
-            "-trimpath",
-            "-ldflags",
-            LDFLAGS,
-            "-o",
-        ],
-    );
-    let mut child = command
+    let flags = [
+        "build",
+        "-mod=readonly",
+        "-trimpath",
+        "-ldflags",
+        LDFLAGS,
+        "-o",
+    ];
+    let mut command = go(module, flags);
+    command
         .arg(&partial)
         .arg(package)
         .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .context("start go build")?;
+        .stderr(log);
+    let mut child = group.spawn(&mut command)?;
     let mut told = started;
     let status = loop {
         if let Some(status) = child.try_wait().context("wait for go build")? {

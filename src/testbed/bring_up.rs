@@ -38,25 +38,37 @@ pub(crate) async fn bring_up(layout: &Layout, launch: &impl Launch) -> Result<()
     launch.launch(layout.etcd())?;
     until("etcd", deadline, launch, || connect(layout.etcd_port())).await?;
     launch.launch(layout.api_server(API_SERVER, layout.api_port()))?;
-    until("the API server", deadline, launch, || {
-        connect(layout.api_port())
-    })
-    .await?;
+    let config = layout.config(layout.api_port())?;
+    until_ready(config.clone(), deadline, launch).await?;
+    // Not a moment sooner: it would look once, in vain, and then sleep for a second.
     launch.launch(layout.controller_manager())?;
-    api_server_ready(layout.config(layout.api_port())?, deadline, launch).await
+    until_complete(config, deadline, launch).await
 }
 
-/// Waits until the API server behind `config` is ready and serves a complete `default` namespace.
-pub(crate) async fn api_server_ready(
-    mut config: kube::Config,
+/// Waits until the API server behind `config` says that it is ready.
+pub(crate) async fn until_ready(
+    config: kube::Config,
     deadline: Instant,
     launch: &impl Launch,
 ) -> Result<()> {
-    config.default_retry = false; // this is the loop that retries
-    let client = Client::try_from(config).context("make a client")?;
-    until("/readyz", deadline, launch, || readyz(client.clone())).await?;
-    let defaults = || default_namespace(client.clone());
-    until("the default ServiceAccount", deadline, launch, defaults).await
+    let client = client(config)?;
+    until("/readyz", deadline, launch, || readyz(client.clone())).await
+}
+
+/// Waits until the API server behind `config` serves a complete `default` namespace.
+pub(crate) async fn until_complete(
+    config: kube::Config,
+    deadline: Instant,
+    launch: &impl Launch,
+) -> Result<()> {
+    let client = client(config)?;
+    let look = || default_namespace(client.clone());
+    until("the default ServiceAccount", deadline, launch, look).await
+}
+
+fn client(mut config: kube::Config) -> Result<Client> {
+    config.default_retry = false; // the loop around it retries
+    Client::try_from(config).context("make a client")
 }
 
 async fn connect(port: u16) -> Result<()> {

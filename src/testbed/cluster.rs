@@ -99,11 +99,7 @@ impl Cluster {
             symlink(binaries.program(name), self.bin_dir().join(name))
                 .with_context(|| format!("link {name}"))?;
         }
-        let options = Options {
-            start_timeout: Duration::from_secs(120),
-            ..Options::durable()
-        };
-        let layout = Layout::create(&self.dir, binaries, options)?;
+        let layout = Layout::create(&self.dir, binaries, Options::durable())?;
         bring_up(&layout, launch).await
     }
 

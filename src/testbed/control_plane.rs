@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::OnceCell;
 
 use crate::binaries::Binaries;
-use crate::bring_up::{API_SERVER, Launch, api_server_ready, bring_up};
+use crate::bring_up::{API_SERVER, Launch, bring_up, until_complete, until_ready};
 use crate::layout::{Layout, Program};
 use crate::ports::free_port;
 use crate::process::{Group, Running};
@@ -51,7 +51,7 @@ impl Default for Options {
         Self {
             durable: false,
             api_server_args: Vec::new(),
-            start_timeout: Duration::from_secs(60),
+            start_timeout: Duration::from_secs(120),
         }
     }
 }
@@ -252,7 +252,8 @@ impl ControlPlane {
         let deadline = Instant::now() + self.layout.options().start_timeout;
         self.launch(self.layout.api_server(name, port))?;
         let config = self.layout.config(port)?;
-        api_server_ready(config.clone(), deadline, self).await?;
+        until_ready(config.clone(), deadline, self).await?;
+        until_complete(config.clone(), deadline, self).await?;
         Ok(config)
     }
 
@@ -305,7 +306,7 @@ impl ControlPlane {
 
 impl Launch for ControlPlane {
     fn launch(&self, program: Program) -> Result<()> {
-        let child = self.group.spawn(&program)?;
+        let child = self.group.spawn(&mut program.command()?)?;
         self.running.add(program, child);
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use base64::Engine as _;
@@ -14,6 +15,7 @@ use crate::binaries::Binaries;
 use crate::control_plane::Options;
 use crate::keys::{Keys, random_token};
 use crate::ports::free_port;
+use crate::process::command;
 
 /// What a control plane consists of on disk and on the network.
 #[derive(Debug)]
@@ -231,6 +233,13 @@ impl Layout {
 }
 
 impl Program {
+    /// The command, its output going to the log.
+    pub(crate) fn command(&self) -> Result<Command> {
+        let mut command = command(&self.path, &self.log)?;
+        command.args(&self.args);
+        Ok(command)
+    }
+
     /// The end of the log, for errors.
     pub(crate) fn log_tail(&self) -> String {
         const LINES: usize = 15;

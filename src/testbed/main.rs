@@ -18,6 +18,7 @@ use countersign_testbed::cluster::{Cluster, Found};
 use countersign_testbed::{Binaries, ControlPlane, Options};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
@@ -60,15 +61,26 @@ enum Action {
     },
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<ExitCode> {
-    match Arguments::parse().action {
-        Action::Up { dir } => until_told_to_stop(up(&dir)).await,
-        Action::Down { dir } => down(&dir),
-        Action::Binaries => binaries(),
-        Action::Run { command } => run(&command).await,
-        Action::Detach { command } => detach(&command),
-    }
+fn main() -> ExitCode {
+    act(Arguments::parse().action).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn act(action: Action) -> Result<ExitCode> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let code = runtime.block_on(async {
+        match action {
+            Action::Up { dir } => until_told_to_stop(up(&dir)).await,
+            Action::Down { dir } => down(&dir),
+            Action::Binaries => binaries(),
+            Action::Run { command } => run(&command).await,
+            Action::Detach { command } => detach(&command),
+        }
+    });
+    runtime.shutdown_background(); // a build that was interrupted ends with the process
+    code
 }
 
 async fn up(dir: &Path) -> Result<ExitCode> {

@@ -85,13 +85,12 @@ impl Group {
         })
     }
 
-    /// Starts a program in this group, its output going to its log.
-    pub(crate) fn spawn(&self, program: &Program) -> Result<Child> {
-        command(&program.path, &program.log)?
-            .args(&program.args)
+    /// Starts a command in this group.
+    pub(crate) fn spawn(&self, command: &mut Command) -> Result<Child> {
+        command
             .process_group(self.id.as_raw_nonzero().get())
             .spawn()
-            .with_context(|| format!("start {}", program.path.display()))
+            .with_context(|| format!("start {}", command.get_program().display()))
     }
 
     /// Lets the watchdog end one more process, which isn't in the group; `None` takes it back.

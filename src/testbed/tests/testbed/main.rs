@@ -9,6 +9,9 @@
     reason = "a failing test should panic"
 )]
 
+mod binaries;
 mod control_plane;
 mod processes;
 mod proxy;
+
+const TESTBED: &str = env!("CARGO_BIN_EXE_countersign-testbed");

@@ -6,12 +6,12 @@ use std::pin::pin;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use countersign_testbed::{Binaries, ControlPlane, Options};
+use countersign_testbed::{ControlPlane, Options};
 use futures::TryStreamExt as _;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 
-const TESTBED: &str = env!("CARGO_BIN_EXE_countersign-testbed");
+use crate::TESTBED;
 
 #[tokio::test]
 async fn api_servers_come_and_go_on_the_same_data() {
@@ -170,14 +170,6 @@ fn a_folder_that_is_not_a_cluster_is_left_alone() {
         assert!(!output.unwrap().status.success());
     }
     assert!(dir.path().join("precious").exists());
-}
-
-#[test]
-fn two_may_look_for_the_programs_at_once() {
-    let threads = [(); 2].map(|()| std::thread::spawn(Binaries::find_or_build));
-    let [one, other] = threads.map(|thread| thread.join().unwrap().unwrap());
-    assert_eq!(one.dir(), other.dir());
-    assert!(one.program("kube-apiserver").is_file());
 }
 
 /// The command lines of all processes that have the folder in their arguments, zombies aside.
