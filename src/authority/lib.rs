@@ -1,1 +1,53 @@
-//! authority
+//! The certificate authority of a trust domain: it signs short X.509-SVIDs, rotates its own keys
+//! and says what to trust.
+//!
+//! ```text
+//!  Secret data ──▶ AuthoritySet ──next(wanted, now)──▶ AuthoritySet ──▶ Secret data
+//!                      │  A/B slots, retired                │
+//!                      │                                    └─bundle()──▶ PEM, SPIFFE JSON
+//!                      └─signer()─┐
+//!  PEMs of your own ──from_pem()──┴▶ Signer ──issue(LeafRequest, now)──▶ Leaf
+//!                                      ▲            │
+//!  PKCS#10 ──RequestedKey (key only)───┘            └─ checked again by rustls-webpki and
+//!                                                      x509-parser before anybody sees it
+//! ```
+//!
+//! What it must not do: read a clock (time is a parameter), read or write anything, know about
+//! Kubernetes, decide who gets a certificate, print a private key, or hand out a certificate that
+//! an independent verifier has not accepted.
+//!
+//! The profile of certificates is that of the SPIFFE X.509-SVID standard
+//! (<https://spiffe.io/docs/latest/spiffe-specs/x509-svid/>) on top of RFC 5280.
+
+mod authority_set;
+mod bundle;
+mod byo;
+mod certificate;
+mod csr;
+mod encode;
+mod error;
+mod inspect;
+mod key;
+mod leaf;
+mod pem_text;
+mod public_key;
+mod signer;
+mod slots;
+mod spiffe;
+mod state;
+mod transition;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use authority_set::{AuthoritySet, AuthorityStatus, Wanted};
+pub use bundle::Bundle;
+pub use certificate::{AuthorityCertificate, AuthorityId};
+pub use csr::RequestedKey;
+pub use error::AuthorityError;
+pub use inspect::{LeafFacts, inspect_leaf};
+pub use key::{KeyAlgorithm, PrivateKey};
+pub use leaf::{Leaf, LeafKey, LeafRequest};
+pub use signer::Signer;
+pub use slots::{RetiredAuthority, Slot, SlotName, SlotState};
