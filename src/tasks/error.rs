@@ -47,13 +47,12 @@ pub enum RuleError {
         /// What the parser says.
         message: String,
     },
-    /// Brackets, operators or macros are nested deeper than allowed, or a macro works on the
-    /// result of too many others.
-    #[error("rule `{rule}`: {what} nested more than {limit} deep: flatten it")]
+    /// Brackets, operators or macros are more, or nested deeper, than allowed.
+    #[error("rule `{rule}` has {what} than {limit}: simplify it")]
     TooDeep {
         /// The rule at fault.
         rule: Rule,
-        /// What is nested.
+        /// What there is too much of.
         what: &'static str,
         /// The most that is allowed.
         limit: usize,
@@ -75,13 +74,16 @@ pub enum RuleError {
     },
     /// A function or an operator that rules don't have.
     #[error(
-        "rule `{rule}`, line {line}, column {column}: unknown function `{name}`: rules have {known}"
+        "rule `{rule}`, line {line}, column {column}: no function `{name}` for {arguments} \
+         argument(s): rules have {known}"
     )]
     UnknownFunction {
         /// The rule at fault.
         rule: Rule,
         /// The function.
         name: String,
+        /// How many arguments it was given.
+        arguments: usize,
         /// Where it is called.
         line: usize,
         /// Where it is called.
@@ -89,13 +91,25 @@ pub enum RuleError {
         /// The functions there are.
         known: &'static str,
     },
-    /// The rule's result isn't a boolean.
-    #[error("rule `{rule}` gives {got}, not a bool: compare it with something")]
+    /// A part of CEL that rules don't have.
+    #[error("rule `{rule}`, line {line}, column {column}: rules don't have {what}")]
+    Unsupported {
+        /// The rule at fault.
+        rule: Rule,
+        /// What it is.
+        what: &'static str,
+        /// Where it is.
+        line: usize,
+        /// Where it is.
+        column: usize,
+    },
+    /// The rule's result isn't a boolean. Told by `compile` where the expression alone tells it.
+    #[error("rule `{rule}` gives a {got}, not a bool: compare it with something")]
     NotBoolean {
         /// The rule at fault.
         rule: Rule,
         /// The type that it gave.
-        got: String,
+        got: &'static str,
     },
     /// The rule failed on this object, for another reason than a missing key.
     #[error("rule `{rule}` failed on the object: {message}")]
@@ -113,9 +127,9 @@ pub enum RuleError {
         /// The most that is allowed.
         limit: usize,
     },
-    /// The evaluator panicked, a defect.
-    #[error("rule `{rule}` made the evaluator panic: report it with the rule and the object")]
-    Panicked {
+    /// The parser panicked, a defect, or its thread couldn't be started.
+    #[error("rule `{rule}` broke the parser: write it differently, and report it")]
+    ParserFailed {
         /// The rule at fault.
         rule: Rule,
     },
@@ -131,10 +145,11 @@ impl RuleError {
             Self::TooDeep { .. } => "RuleTooDeep",
             Self::UndeclaredName { .. } => "RuleUndeclaredName",
             Self::UnknownFunction { .. } => "RuleUnknownFunction",
+            Self::Unsupported { .. } => "RuleUnsupported",
             Self::NotBoolean { .. } => "RuleNotBoolean",
             Self::Evaluation { .. } => "RuleEvaluation",
             Self::TooCostly { .. } => "RuleTooCostly",
-            Self::Panicked { .. } => "RulePanicked",
+            Self::ParserFailed { .. } => "RuleParserFailed",
         }
     }
 }

@@ -11,7 +11,14 @@
 
 mod defaults;
 mod error;
+mod evaluate;
+mod expression;
+mod lower;
+mod operate;
+mod parse;
+mod rule;
 mod rules;
+mod value;
 
 pub use defaults::{KindDefault, defaults};
 pub use error::{Rule, RuleError};
