@@ -141,8 +141,8 @@ impl SigningKey {
         &self.public
     }
 
-    /// Signs `message` with the one signature algorithm of this kind of key, see
-    /// [`PublicKey::signature_algorithm`].
+    /// Signs `message` with the one signature algorithm of this kind of key: SHA-384 for P-384,
+    /// SHA-256 for P-256 and RSA (PKCS#1 v1.5).
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, AuthorityError> {
         let failed = |_| AuthorityError::Crypto("can't sign");
         let random = SystemRandom::new();
