@@ -1,0 +1,35 @@
+# `make` alone lists the targets. The work is in hack/, so that it can be read as plain shell.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+CARGO_ENV := . hack/tools.sh && need_rust
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: try
+try: ## The whole story on a real control plane, told by kubectl (KEEP=1 stays; KUBECONFIG uses your cluster)
+	@hack/try.sh
+
+.PHONY: test
+test: ## Format, lints, docs, licences and all tests, those on a real control plane too
+	@hack/test.sh
+
+.PHONY: lint
+lint: ## Format, clippy, rustdoc and cargo deny alone
+	@hack/lint.sh
+
+.PHONY: bench
+bench: ## Measure against the raw limit; table and target/bench/results.json (ONLY=name,… QUICK=1)
+	@hack/bench.sh
+
+.PHONY: cluster
+cluster: ## Start a control plane that stays, in .cluster, and print how to use it
+	@$(CARGO_ENV) && cargo build --workspace --locked --bin countersign-testbed
+	@target/debug/countersign-testbed up --dir .cluster
+
+.PHONY: cluster-down
+cluster-down: ## End it again
+	@$(CARGO_ENV) && cargo build --workspace --locked --bin countersign-testbed
+	@target/debug/countersign-testbed down --dir .cluster
