@@ -74,11 +74,8 @@ pub(crate) fn next_change(set: &AuthoritySet, want: &Wanted) -> Option<Timestamp
         None => vec![prepare_at(active, want)],
         Some(prepared) => {
             let end = prepared.certificate.not_after();
-            let begin = prepared.certificate.not_before();
-            // It steps in as soon as it is valid and the active one is not.
-            let step_in = (begin < active.certificate.not_before()).then_some(begin);
             let due = activate_at(set, active, prepared, want);
-            [Some(end), step_in, due].into_iter().flatten().collect()
+            due.into_iter().chain([end]).collect()
         }
     };
     let end = active.certificate.not_after();
@@ -150,23 +147,21 @@ fn finished_at(it: &RetiredAuthority, want: &Wanted) -> Option<Timestamp> {
     }
 }
 
-/// Makes one active at once when none is, or when the active one is not valid yet and the prepared
-/// one is.
+/// Makes one active at once when none is, or when the active one is not valid yet and the epoch
+/// asks for another: the prepared one if that is valid, else a new one.
 fn ensure_active(
     draft: &mut AuthoritySet,
     want: &Wanted,
     now: Timestamp,
 ) -> Result<(), AuthorityError> {
-    if draft.active().is_some_and(|active| usable(active, now)) {
-        return Ok(());
-    }
-    if draft
-        .prepared()
-        .is_some_and(|prepared| usable(prepared, now))
-    {
-        let early = draft.active().is_some();
+    let early = match draft.active() {
+        Some(active) if usable(active, now) || want.epoch <= active.epoch => return Ok(()),
+        active => active.is_some(),
+    };
+    if draft.prepared().is_some_and(|it| usable(it, now)) {
         activate(draft, early, now);
-    } else if draft.active().is_none() {
+    } else {
+        retire_active(draft, early, now);
         // A prepared one that is not valid yet makes room: there are two places.
         take(draft, SlotState::Prepared);
         insert(draft, make(SlotState::Active, want, now)?);
@@ -246,6 +241,15 @@ fn prepare_at(active: &Slot, want: &Wanted) -> Timestamp {
 
 /// The prepared authority signs from now on, and the active one, if any, no more.
 fn activate(draft: &mut AuthoritySet, early: bool, now: Timestamp) {
+    retire_active(draft, early, now);
+    let mut slots = draft.a.iter_mut().chain(&mut draft.b);
+    if let Some(slot) = slots.find(|slot| slot.state == SlotState::Prepared) {
+        slot.state = SlotState::Active;
+        slot.changed_at = now;
+    }
+}
+
+fn retire_active(draft: &mut AuthoritySet, early: bool, now: Timestamp) {
     if let Some(old) = take(draft, SlotState::Active) {
         draft.retired.push(retire(old, early, now));
     }
@@ -254,11 +258,6 @@ fn activate(draft: &mut AuthoritySet, early: bool, now: Timestamp) {
         for it in &mut draft.retired {
             it.early = true;
         }
-    }
-    let mut slots = draft.a.iter_mut().chain(&mut draft.b);
-    if let Some(slot) = slots.find(|slot| slot.state == SlotState::Prepared) {
-        slot.state = SlotState::Active;
-        slot.changed_at = now;
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use jiff::{SignedDuration, Timestamp};
+use proptest::test_runner::Config as ProptestConfig;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
     KeyUsagePurpose,
@@ -122,6 +123,16 @@ pub(super) fn root_ca(name: &str) -> Ca {
 
 pub(super) fn ca_below(parent: &Ca, params: CertificateParams) -> Ca {
     Ca::signed_by(params, KeyPair::generate().unwrap(), parent).unwrap()
+}
+
+/// So many cases, or `PROPTEST_CASES` for a longer search.
+pub(super) fn cases(usual: u32) -> ProptestConfig {
+    let mut config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = usual;
+    }
+    config.failure_persistence = None;
+    config
 }
 
 /// The `openssl` program in a directory of its own.
