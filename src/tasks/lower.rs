@@ -12,7 +12,8 @@ use crate::{
     parse::Parsed,
 };
 
-/// The deepest tree. It bounds the recursion here and in the evaluator: some 30 KiB of stack.
+/// The deepest tree. It bounds the recursion here and in the evaluator, for which a stack of
+/// 512 KiB is enough in a debug build (a test).
 const MAX_DEPTH: usize = 64;
 
 /// The most macros inside each other.

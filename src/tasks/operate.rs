@@ -39,6 +39,7 @@ impl<'a> Evaluation<'a> {
         };
         match (of, at) {
             (Value::Map(map), Value::Text(key)) => self.entry(map, key)?.ok_or(Fault::Missing),
+            (Value::Map(_), key) if key.is_scalar() => Err(Fault::Missing),
             (Value::Array(array), at) => {
                 let position = at.position().ok_or_else(unfit)?;
                 let element = position.and_then(|position| array.get(position));
@@ -132,6 +133,8 @@ impl<'a> Evaluation<'a> {
     fn is_in(&mut self, element: &Value<'a>, container: &Value<'a>) -> Evaluated<bool> {
         match (element, container) {
             (Value::Text(key), Value::Map(map)) => Ok(self.entry(map, key)?.is_some()),
+            // As in CEL: these could be keys of other maps.
+            (key, Value::Map(_)) if key.is_scalar() => Ok(false),
             (_, Value::Array(_) | Value::List(_)) => {
                 for other in container.elements().into_iter().flatten() {
                     if self.equal(&other, element, 0)? {

@@ -23,9 +23,9 @@ const MAX_BYTES: usize = 2048;
 /// matching would need a second lexer that agrees with the parser's about every string.
 const MAX_BRACKETS: usize = 64;
 
-/// The parser's stack in bytes. 64 nested brackets take about 2 MiB in a debug build, which is the
-/// worst; pages that aren't touched cost nothing.
-const STACK_BYTES: usize = 16 << 20;
+/// The parser's stack in bytes. In a debug build, the worst, it needs up to 12 MiB for 64 nested
+/// brackets and 2 MiB for 2 KiB without any. Pages that aren't touched cost nothing.
+const STACK_BYTES: usize = 32 << 20;
 
 /// A parsed rule with what it takes to say where something is.
 pub(crate) struct Parsed {

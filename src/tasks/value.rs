@@ -74,6 +74,14 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// A bool or a number.
+    pub(crate) fn is_scalar(&self) -> bool {
+        matches!(
+            self,
+            Self::Bool(_) | Self::Int(_) | Self::Uint(_) | Self::Double(_)
+        )
+    }
+
     /// The value of an int or uint.
     fn whole(&self) -> Option<i128> {
         match self {

@@ -115,7 +115,7 @@ fn to_cel(json: &Value) -> cel::Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2048))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn both_evaluators_give_the_same_answer(rule in rule(), object in object()) {

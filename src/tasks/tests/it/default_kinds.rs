@@ -29,7 +29,10 @@ fn check(name: &str, cases: &[(&str, Value, Verdict)]) {
             "spec": {"suspend": false},
         });
         if let Some(status) = status {
-            object["status"] = status.clone();
+            object
+                .as_object_mut()
+                .unwrap()
+                .insert("status".to_owned(), status.clone());
         }
         object
     };

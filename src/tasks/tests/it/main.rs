@@ -1,5 +1,11 @@
 //! Tests of task rules through the crate's public face.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
 mod agreement;
 mod default_kinds;
 mod hostile;

@@ -49,19 +49,23 @@ fn what_rules_cost() {
             },
         );
     }
-    for (head, tail) in [
-        ("1+", "1 == 1"),
-        ("(", "true"),
-        ("true||", "true"),
-        ("[0]", ""),
+    for (head, middle, tail, times) in [
+        ("1+", "1 == 1", "", 1020),
+        ("true||", "true", "", 340),
+        ("(", "true", ")", 64),
+        ("size([", "1", "])", 32),
+        ("a?b:a||b&&1<1+1*-(", "1", ")", 64),
+        ("((", "", "", 32),
+        (".b", "", "", 1000),
     ] {
-        let rule = format!(
-            "object{}{tail}",
-            head.repeat((2048 - tail.len() - 6) / head.len())
+        let rule = format!("{}{middle}{}", head.repeat(times), tail.repeat(times));
+        measure(
+            &format!("compile or refuse {} bytes of `{head}`", rule.len()),
+            5,
+            || {
+                let _refused = black_box(Rules::compile("v1", "false", &rule));
+            },
         );
-        measure(&format!("refuse 2 KiB of `{head}`"), 5, || {
-            let _refused = black_box(Rules::compile("v1", &rule, "false"));
-        });
     }
     let list: Vec<_> = (0..100_000)
         .map(|i| json!({"type": format!("t{i}")}))
