@@ -1,0 +1,337 @@
+#!/usr/bin/env bash
+# The life of an agent's identity, told by kubectl and openssl against the cluster of KUBECONFIG.
+# `make try` runs it. It ends and removes what it has started and made, and nothing else.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=hack/tools.sh
+. hack/tools.sh
+
+namespace=finance
+system=countersign-system
+operator_binary=target/debug/countersign
+
+work=$(mktemp -d)
+background=() # pids to end
+made=()       # what cleaning up removes from a cluster that stays
+operator=
+started=$SECONDS
+
+if [ -t 1 ]; then
+  bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'
+else
+  bold='' dim='' plain=''
+fi
+
+main() {
+  look_first
+  install_kinds
+  start_operator
+  admit_alice
+  identity_waits
+  job_starts
+  show_certificate
+  handshake
+  refuse_wider
+  renew
+  complete_job
+  delete_job
+  chapter "Told in $((SECONDS - started)) seconds"
+  if [ "${KEEP:-0}" = 1 ]; then stay; fi
+}
+
+# --- the story ---------------------------------------------------------------------------------
+
+look_first() {
+  kubectl version >/dev/null || die "no cluster answers (KUBECONFIG=${KUBECONFIG:-})"
+  local taken
+  taken=$(kubectl get --ignore-not-found -o name "namespace/$namespace")
+  if have_kinds; then
+    taken+=$(kubectl get --ignore-not-found -o name trustdomain/example.org agentowner/alice)
+  else
+    made+=(kinds)
+  fi
+  [ -z "$taken" ] || die "this cluster has $taken already; the story would be told over it. Remove it or use another cluster."
+  [ -n "$(kubectl get --ignore-not-found -o name "namespace/$system")" ] || made+=("$system")
+}
+
+install_kinds() {
+  chapter "The kinds and the admission policies"
+  run kubectl apply --server-side -f crds/
+  local kind
+  for kind in trustdomains agentowners agentidentities taskkinds; do
+    kubectl wait --for=condition=Established --timeout=30s "crd/$kind.countersign.dev" >/dev/null
+  done
+  patiently kubectl explain agid.spec.taskRef >"$work/explain"
+  command_line kubectl explain agid.spec.taskRef
+  cat "$work/explain"
+}
+
+start_operator() {
+  chapter "The operator"
+  tell "It may read and write Secrets in the namespace $namespace and in its own, nowhere else."
+  command_line countersign run "--namespace=$system" "--secret-namespaces=$namespace"
+  "$operator_binary" run "--namespace=$system" "--secret-namespaces=$namespace" \
+    --metrics-listen=127.0.0.1:0 >"$work/operator.log" 2>&1 &
+  operator=$!
+  tell "It runs as process $operator."
+}
+
+admit_alice() {
+  chapter "A trust domain, an owner, a namespace"
+  made+=(story)
+  run_patiently kubectl apply --server-side -f examples/10-trust-domain.yaml -f examples/20-owner.yaml -f examples/30-namespace.yaml
+  run kubectl wait --for=condition=Ready trustdomain/example.org --timeout=30s
+  run kubectl get trustdomains,agentowners
+}
+
+identity_waits() {
+  chapter "Identities wait for their tasks"
+  run_patiently kubectl apply --server-side -f examples/40-ledger.yaml -f examples/41-invoice-reader.yaml -f examples/42-report-writer.yaml
+  run kubectl wait -n "$namespace" agid --all --for=condition=Reconciling --timeout=20s
+  run kubectl get agid -n "$namespace"
+  tell "Why: $(condition invoice-reader Reconciling '{.reason}: {.message}')"
+  run kubectl get secrets -n "$namespace"
+}
+
+job_starts() {
+  chapter "The Jobs start, and the certificates appear"
+  run kubectl apply --server-side -f examples/50-jobs.yaml
+  run kubectl wait -n "$namespace" agid --all --for=condition=Ready --timeout=20s
+  run kubectl get jobs -n "$namespace"
+  run kubectl get agid -n "$namespace" -o wide
+  run kubectl get secrets -n "$namespace"
+  tell "report-writer has no Secret: it kept its key, and its certificate is in its status."
+}
+
+show_certificate() {
+  chapter "What is in a certificate"
+  mount_secret ledger
+  mount_secret invoice-reader
+  bundle
+  run openssl x509 -in "$work/invoice-reader/tls.crt" -noout -issuer -serial -startdate -enddate -ext "subjectAltName,extendedKeyUsage,keyUsage,basicConstraints"
+  run openssl verify -CAfile "$work/bundle.pem" -purpose sslclient "$work/invoice-reader/tls.crt"
+  kubectl get agid report-writer -n "$namespace" -o jsonpath='{.status.certificate.chain}' >"$work/report-writer.crt"
+  run openssl verify -CAfile "$work/bundle.pem" -purpose sslclient "$work/report-writer.crt"
+}
+
+handshake() {
+  chapter "Two agents talk mTLS"
+  tell "ledger listens, and takes only callers whom the trust domain vouches for."
+  openssl s_server -accept 127.0.0.1:0 -naccept 2 -www -tls1_3 -CAfile "$work/bundle.pem" \
+    -cert "$work/ledger/tls.crt" -key "$work/ledger/tls.key" \
+    -Verify 1 -verify_return_error >"$work/server.out" 2>&1 &
+  background+=("$!")
+  local address
+  address=$(until_found "$work/server.out" 's/^ACCEPT \(.*:[0-9]*\)$/\1/p')
+
+  command_line openssl s_client -connect "$address" -tls1_3 -cert tls.crt -key tls.key -CAfile bundle.pem -verify_return_error
+  printf 'GET / HTTP/1.0\r\n\r\n' | openssl s_client -connect "$address" -tls1_3 -ign_eof -CAfile "$work/bundle.pem" \
+    -cert "$work/invoice-reader/tls.crt" -key "$work/invoice-reader/tls.key" \
+    -verify 1 -verify_return_error >"$work/client.out" 2>&1 || die "no handshake: $(cat "$work/client.out")"
+  grep -m 1 '^New, TLSv1.3' "$work/client.out"
+  grep -m 1 'Verify return code: 0' "$work/client.out" || die "the server's certificate didn't verify: $(cat "$work/client.out")"
+  echo "invoice-reader saw  $(openssl x509 -in "$work/client.out" -noout -ext subjectAltName | grep -o 'spiffe:.*')"
+  echo "ledger saw          $(grep -m 1 -o 'spiffe:.*agent/invoice-reader.*' "$work/client.out")"
+
+  tell "Without a certificate:"
+  if openssl s_client -connect "$address" -tls1_3 -ign_eof -CAfile "$work/bundle.pem" >"$work/nobody.out" 2>&1 </dev/null; then
+    die "a caller without a certificate was let in"
+  fi
+  grep -m 1 -o 'tlsv13 alert certificate required' "$work/nobody.out"
+}
+
+refuse_wider() {
+  chapter "More than its owner has: refused"
+  run kubectl apply --server-side -f examples/refused/wider-grants.yaml
+  run kubectl wait -n "$namespace" agid/invoice-writer --for=condition=Stalled --timeout=20s
+  tell "Why: $(condition invoice-writer Stalled '{.reason}: {.message}')"
+  run kubectl delete -n "$namespace" agid/invoice-writer
+}
+
+renew() {
+  chapter "A renewal"
+  tell "It would come by itself at half of these five minutes. A longer life is one more reason."
+  local before after tries=0
+  before=$(serial invoice-reader)
+  run kubectl patch agid/invoice-reader -n "$namespace" --type=merge -p '{"spec":{"credential":{"certificateTTLSeconds":600}}}'
+  after=$before
+  while [ "$after" = "$before" ]; do
+    [ $((tries += 1)) -le 100 ] || die "not renewed within 10 s"
+    sleep 0.1
+    after=$(serial invoice-reader)
+  done
+  echo "serial before  $before"
+  echo "serial after   $after"
+  mount_secret invoice-reader
+  run openssl x509 -in "$work/invoice-reader/tls.crt" -noout -startdate -enddate
+}
+
+complete_job() {
+  chapter "The Job completes, and the credential is gone"
+  local pod
+  pod=$(kubectl get pods -n "$namespace" -l batch.kubernetes.io/job-name=reconcile-2026-11 -o name)
+  # shellcheck disable=SC1083
+  kubectl get "job/reconcile-2026-11" -n "$namespace" --watch \
+    -o jsonpath='{.status.conditions[?(@.type=="Complete")].status}{"\n"}' > >(stamp >"$work/job.events") &
+  background+=("$!")
+  kubectl get secret/invoice-reader-identity -n "$namespace" --watch --output-watch-events \
+    -o jsonpath='{.type}{"\n"}' > >(stamp >"$work/secret.events") &
+  background+=("$!")
+  until_found "$work/job.events" '/./p' >/dev/null
+  until_found "$work/secret.events" '/ADDED/p' >/dev/null
+  tell "Its pod ends well; here that is one write to the pod's status, as a kubelet makes it."
+  run kubectl patch "$pod" -n "$namespace" --subresource=status --type=merge -p '{"status":{"phase":"Succeeded"}}'
+  local complete gone
+  complete=$(until_found "$work/job.events" 's/^\([0-9]*\) True$/\1/p')
+  gone=$(until_found "$work/secret.events" 's/^\([0-9]*\) DELETED$/\1/p')
+  echo "Job Complete → Secret gone: $(((gone - complete) / 1000)) ms, as two watches of kubectl saw it"
+  run kubectl wait -n "$namespace" agid/invoice-reader --for=condition=Completed --timeout=10s
+  run kubectl get agid -n "$namespace" -o wide
+  run kubectl get secrets -n "$namespace"
+  tell "Why: $(condition invoice-reader Completed '{.reason}: {.message}')"
+}
+
+delete_job() {
+  chapter "The other Job is deleted"
+  run kubectl delete job/ledger-2026-11 -n "$namespace"
+  run kubectl wait -n "$namespace" agid/ledger --for=condition=Completed --timeout=10s
+  run kubectl get agid,secrets -n "$namespace"
+}
+
+# --- how it is told ----------------------------------------------------------------------------
+
+chapter() { printf '\n%s— %s —%s\n' "$bold" "$1" "$plain"; }
+
+tell() { printf '%s\n' "$1"; }
+
+# Prints a command as one would type it.
+command_line() {
+  local word line='$'
+  for word in "$@"; do
+    word=${word//"$work"\//}
+    case $word in
+      *[\ \{\}\"\[\]]*) line+=" '$word'" ;;
+      *) line+=" $word" ;;
+    esac
+  done
+  printf '%s%s%s\n' "$dim" "$line" "$plain"
+}
+
+run() {
+  command_line "$@"
+  "$@"
+}
+
+# A kind or a policy that was just made isn't served or enforced for a moment.
+patiently() {
+  local tries=0
+  until "$@" 2>"$work/stderr"; do
+    [ $((tries += 1)) -lt 50 ] || die "$(cat "$work/stderr")"
+    sleep 0.2
+  done
+}
+
+run_patiently() {
+  command_line "$@"
+  patiently "$@"
+}
+
+# Microseconds of the epoch in front of each line.
+stamp() {
+  local line
+  while IFS= read -r line; do
+    printf '%s %s\n' "${EPOCHREALTIME/[.,]/}" "$line"
+  done
+}
+
+# until_found FILE SED: what the sed script prints, as soon as it prints something.
+until_found() {
+  local found tries=0
+  until found=$(sed -n "$2" "$1" 2>/dev/null | head -n 1) && [ -n "$found" ]; do
+    [ $((tries += 1)) -le 400 ] || die "not seen within 20 s: $2 in $(cat "$1")"
+    sleep 0.05
+  done
+  printf '%s\n' "$found"
+}
+
+# --- what it looks at --------------------------------------------------------------------------
+
+have_kinds() {
+  [ -n "$(kubectl get --ignore-not-found -o name crd/agentidentities.countersign.dev)" ]
+}
+
+condition() {
+  kubectl get "agid/$1" -n "$namespace" -o jsonpath="{range .status.conditions[?(@.type==\"$2\")]}$3{end}"
+}
+
+serial() {
+  kubectl get "agid/$1" -n "$namespace" -o jsonpath='{.status.certificate.serialNumber}'
+}
+
+# The files of an agent's Secret, as its pod would see them.
+mount_secret() {
+  local file
+  (umask 077 && mkdir -p "$work/$1")
+  for file in tls.crt tls.key ca.crt; do
+    kubectl get "secret/$1-identity" -n "$namespace" -o go-template="{{index .data \"$file\" | base64decode}}" >"$work/$1/$file"
+  done
+}
+
+# The published trust bundle.
+bundle() {
+  kubectl get configmap/example.org-bundle -n "$system" -o go-template='{{index .data "ca.crt"}}' >"$work/bundle.pem"
+}
+
+# --- the end -----------------------------------------------------------------------------------
+
+stay() {
+  chapter "Everything stays until Ctrl-C"
+  cat <<EOT
+  export KUBECONFIG=$KUBECONFIG
+  export PATH=$(dirname "$(command -v kubectl)"):\$PATH
+  kubectl get agid -A -o wide
+  kubectl describe td example.org
+  kubectl explain agid.spec
+  kubectl apply --server-side -f examples/50-jobs.yaml   # the same names, other tasks
+  tail -f $work/operator.log
+EOT
+  wait "$operator" || true
+  tell "The operator has ended."
+}
+
+clean_up() {
+  local code=$? pid
+  trap '' INT TERM
+  if [ "$code" != 0 ] && [ "$code" != 130 ] && [ -s "$work/operator.log" ]; then
+    say "the operator's last words:"
+    tail -n 20 "$work/operator.log" >&2
+  fi
+  # While the operator still runs, so that everything ends as it should.
+  [ -n "${THROWAWAY:-}" ] || remove story
+  for pid in "${background[@]}" $operator; do
+    kill "$pid" 2>/dev/null || true
+  done
+  wait
+  [ -n "${THROWAWAY:-}" ] || remove kinds "$system"
+  rm -rf "$work"
+  exit "$code"
+}
+
+# remove THING…: those of them that were made here.
+remove() {
+  local thing
+  for thing in "$@"; do
+    case " ${made[*]} " in *" $thing "*) ;; *) continue ;; esac
+    say "Removing $thing…"
+    case $thing in
+      story) set -- -f examples/30-namespace.yaml -f examples/20-owner.yaml -f examples/10-trust-domain.yaml ;;
+      kinds) set -- -f crds/ ;;
+      *) set -- "namespace/$thing" clustertrustbundle/countersign.dev:agent:example.org ;;
+    esac
+    kubectl delete --ignore-not-found "$@" >&2 || true
+  done
+}
+
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+main
