@@ -36,6 +36,8 @@ pub(crate) fn signer(
     if let Some(issuing) = chain.first().filter(|it| !is_authority(it)) {
         return Err(AuthorityError::NotAnAuthority(subject(issuing)));
     }
+    // Roots beside the path, too: whoever breaks one breaks the trust domain.
+    chain.iter().chain(&given_roots).try_for_each(check_key)?;
     let (below, own_root) = split_root(&chain)?;
     let roots = all_roots(&given_roots, own_root)?;
     let path = path(below, &roots)?;
@@ -84,6 +86,17 @@ fn certificates(pem: &str) -> Result<Vec<Block>, AuthorityError> {
 
 fn parse_all(blocks: &[Block]) -> Result<Vec<X509Certificate<'_>>, AuthorityError> {
     blocks.iter().map(|block| parse(&block.der)).collect()
+}
+
+fn check_key(certificate: &X509Certificate<'_>) -> Result<(), AuthorityError> {
+    match PublicKey::from_spki(certificate.public_key().raw) {
+        Ok(_) => Ok(()),
+        Err(AuthorityError::WeakKey(why)) => {
+            let whose = subject(certificate);
+            Err(AuthorityError::WeakKey(format!("that of {whose}: {why}")))
+        }
+        Err(other) => Err(other),
+    }
 }
 
 type Chain<'c, 'a> = &'c [X509Certificate<'a>];
@@ -191,7 +204,6 @@ fn check_authority(
             needed,
         });
     }
-    PublicKey::from_spki(certificate.public_key().raw)?;
     let (not_before, not_after) = (validity_start(certificate), validity_end(certificate));
     if now < not_before {
         return Err(AuthorityError::NotYetValid {

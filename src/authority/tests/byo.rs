@@ -433,7 +433,10 @@ fn keys_that_are_encrypted_weak_or_no_keys_are_refused() {
 #[test]
 fn an_authority_with_a_weak_key_or_a_weak_signature_is_refused() {
     let openssl = OpenSsl::new();
-    for (key, digest) in [("rsa:1024", "-sha256"), ("rsa:2048", "-sha1")] {
+    for (key, digest, reason) in [
+        ("rsa:1024", "-sha256", "WeakKey"),
+        ("rsa:2048", "-sha1", "ChainBroken"),
+    ] {
         openssl
             .run(&[
                 "req",
@@ -498,10 +501,30 @@ fn an_authority_with_a_weak_key_or_a_weak_signature_is_refused() {
         let now = plus(crate::certificate::validity_start(&parsed), 60);
         let roots = openssl.read("root.pem");
         let refusal = Signer::from_pem(&chain, &key, Some(&roots), DOMAIN, now).unwrap_err();
-        assert!(
-            ["WeakKey", "ChainBroken"].contains(&refusal.reason()),
-            "{refusal}"
-        );
+        assert_eq!(refusal.reason(), reason, "{refusal}");
+    }
+}
+
+#[test]
+fn a_weak_root_is_refused_even_beside_the_path() {
+    let openssl = OpenSsl::new();
+    let pki = Pki::new();
+    let key = pki.issuing.key().serialize_pem();
+    for (kind, option) in [
+        ("rsa:1024", "rsa_keygen_bits:1024"),
+        ("ec", "ec_paramgen_curve:P-521"),
+    ] {
+        openssl
+            .run(&[
+                "req", "-x509", "-newkey", kind, "-pkeyopt", option, "-nodes", "-keyout",
+                "root.key", "-out", "root.pem", "-subj", "/CN=weak",
+            ])
+            .unwrap();
+        let roots = pki.root.pem() + &openssl.read("root.pem");
+        let refusal = Signer::from_pem(&pki.chain(), &key, Some(&roots), DOMAIN, start());
+        let refusal = refusal.unwrap_err();
+        assert_eq!(refusal.reason(), "WeakKey", "{refusal}");
+        assert!(refusal.to_string().contains("CN=weak"), "{refusal}");
     }
 }
 

@@ -129,6 +129,19 @@ fn a_prepared_one_is_as_old_as_a_bundle_takes_to_arrive() {
 }
 
 #[test]
+fn one_call_never_prepares_and_activates_even_when_bundles_take_no_time() {
+    let fast = |epoch| Wanted {
+        propagation_seconds: 0,
+        ..raised(epoch)
+    };
+    let set = step(&first(&fast(1)), &fast(2), start());
+    assert!(set.prepared().is_some());
+    unchanged(&set, &fast(2), 0);
+    let set = step(&set, &fast(2), plus(start(), 1));
+    assert_eq!(set.active().unwrap().epoch, 2);
+}
+
+#[test]
 fn an_expired_authority_is_replaced_at_once() {
     let set = first(&want());
     let replaced = step(&set, &want(), plus(start(), LIFE));

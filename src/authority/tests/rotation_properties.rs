@@ -29,6 +29,7 @@ enum Event {
     Lifetime(u64),
     LongestLeaf(u64),
     Propagated(bool),
+    Propagation(u64),
     Skew(i64),
     /// The clock is set anywhere.
     Clock(i64),
@@ -54,6 +55,7 @@ fn event(wild: bool) -> impl Strategy<Value = Event> {
         1 => (21_600..400_000_u64).prop_map(Event::Lifetime),
         1 => (1..3600_u64).prop_map(Event::LongestLeaf),
         2 => any::<bool>().prop_map(Event::Propagated),
+        1 => (0..300_u64).prop_map(Event::Propagation),
         1 => (-SKEW_SECONDS..=SKEW_SECONDS).prop_map(Event::Skew),
         1 => clock,
         8 => (1..4000_u64).prop_map(Event::Issue),
@@ -108,6 +110,7 @@ impl World {
             Event::Lifetime(seconds) => self.want.ca_lifetime_seconds = *seconds,
             Event::LongestLeaf(seconds) => self.want.max_leaf_ttl_seconds = *seconds,
             Event::Propagated(yes) => self.want.bundle_propagated = *yes,
+            Event::Propagation(seconds) => self.want.propagation_seconds = *seconds,
             Event::Skew(seconds) => self.skew = SignedDuration::from_secs(*seconds),
             Event::Clock(seconds) => self.true_time = Timestamp::from_second(*seconds).unwrap(),
             Event::Issue(ttl) => self.issue(*ttl),
