@@ -29,7 +29,7 @@ impl Clock {
     )]
     pub fn now(&self) -> Timestamp {
         let now = Timestamp::now();
-        now.checked_add(self.shift).unwrap_or({
+        now.checked_add(self.shift).unwrap_or_else(|_| {
             // Beyond the years that a Timestamp knows: as far as it goes.
             if self.shift.is_negative() {
                 Timestamp::MIN

@@ -15,6 +15,7 @@
 //! What it must not do: know our kinds, decide what should be, or start a task that nobody
 //! supervises.
 
+mod backoff;
 mod client;
 mod clock;
 mod health;
@@ -28,13 +29,14 @@ mod watch;
 mod watch_metrics;
 
 pub use client::{
-    Clients, WriteError, is_already_exists, is_conflict, is_forbidden, is_not_found, within,
+    Clients, NoServerTime, ServerTime, Skew, WriteError, is_already_exists, is_conflict,
+    is_forbidden, is_not_found, server_time, within,
 };
 pub use clock::Clock;
 pub use health::{Check, Health};
 pub use leader::{Candidate, Leadership, NotLeader, Permit};
 pub use merge::merge_patch;
-pub use progress::WatchProgress;
+pub use progress::{Observed, WatchProgress};
 pub use queue::{Outcome, Queue, Urgency};
 pub use store::{ObjectKey, Store, Trouble};
 pub use supervisor::{Stopping, Supervisor, TaskEnded};

@@ -1,10 +1,57 @@
 //! Whether the open watches get anything.
+//!
+//! A watch of a quiet kind is as silent as a broken one, but for the bookmarks that the API server
+//! sends about once a minute, and those don't come through to whoever reads the watch. So this
+//! looks at the bytes.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// The last progress of each open watch. Cheap to clone; clones share.
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use kube::client::{Body, DynBody};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use tower::{BoxError, Layer, Service};
+
+/// The last progress of each open watch of the clients that it is a layer of. Cheap to clone;
+/// clones share.
+///
+/// A watch is open from its request until its body is dropped. Between two watches there is
+/// nothing to be seen: that the API server is down makes nothing stale, as no restart of ours would
+/// mend it.
 #[derive(Debug, Clone, Default)]
-pub struct WatchProgress {}
+pub struct WatchProgress {
+    open: Arc<Mutex<Open>>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    watches: HashMap<u64, Watch>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Watch {
+    path: String,
+    last: Instant,
+}
+
+/// One open watch; closed by drop.
+struct Ticket {
+    progress: WatchProgress,
+    number: u64,
+}
+
+/// What [`WatchProgress`] makes of a client's service.
+#[derive(Debug)]
+pub struct Observed<S> {
+    inner: S,
+    progress: WatchProgress,
+}
 
 impl WatchProgress {
     /// Nothing open yet.
@@ -12,13 +59,129 @@ impl WatchProgress {
         Self::default()
     }
 
-    /// The open watch that has been silent longest: its path and for how long.
+    /// The open watch that has been silent longest: its path, and for how long.
     pub fn stalest(&self) -> Option<(String, Duration)> {
-        unimplemented!()
+        let open = self.open.lock();
+        let stalest = open.watches.values().min_by_key(|watch| watch.last)?;
+        let silent = Instant::now().saturating_duration_since(stalest.last);
+        Some((stalest.path.clone(), silent))
     }
 
-    /// Whether no open watch has been silent for longer than `bound`.
+    /// Whether no open watch has been silent for longer than `bound`. With bookmarks each minute
+    /// and watches that end after a minute, 150 s mean that something hangs.
     pub fn is_healthy(&self, bound: Duration) -> bool {
         self.stalest().is_none_or(|(_, silent)| silent <= bound)
+    }
+
+    fn opened(&self, path: &str) -> Ticket {
+        let mut open = self.open.lock();
+        let number = open.next;
+        open.next += 1;
+        let watch = Watch {
+            path: path.to_owned(),
+            last: Instant::now(),
+        };
+        open.watches.insert(number, watch);
+        Ticket {
+            progress: self.clone(),
+            number,
+        }
+    }
+}
+
+impl Ticket {
+    fn moved(&self) {
+        if let Some(watch) = self.progress.open.lock().watches.get_mut(&self.number) {
+            watch.last = Instant::now();
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.progress.open.lock().watches.remove(&self.number);
+    }
+}
+
+impl<S> Layer<S> for WatchProgress {
+    type Service = Observed<S>;
+
+    fn layer(&self, inner: S) -> Observed<S> {
+        Observed {
+            inner,
+            progress: self.clone(),
+        }
+    }
+}
+
+impl<S> Service<Request<Body>> for Observed<S>
+where
+    S: Service<Request<Body>, Response = Response<Box<DynBody>>, Error = BoxError>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Box<DynBody>>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let ticket = is_watch(&request).then(|| self.progress.opened(request.uri().path()));
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let answer = answer.await?;
+            let Some(ticket) = ticket else {
+                return Ok(answer);
+            };
+            ticket.moved();
+            Ok(answer.map(|body| {
+                let body = body.inspect_frame(move |_| ticket.moved());
+                Box::new(body) as Box<DynBody>
+            }))
+        })
+    }
+}
+
+/// Whether the answer to this request goes on until someone ends it.
+pub(crate) fn is_watch<B>(request: &Request<B>) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    query
+        .split('&')
+        .any(|part| matches!(part, "watch=true" | "watch=1" | "watch"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watches_are_told_by_their_query() {
+        let asks = |uri: &str| is_watch(&Request::get(uri).body(()).unwrap());
+        assert!(asks("/api/v1/pods?&watch=true&resourceVersion=1"));
+        assert!(asks("/api/v1/pods?watch=1"));
+        assert!(!asks("/api/v1/pods?watch=false"));
+        assert!(!asks("/api/v1/namespaces/watch=true/pods"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_stalest_watch_counts_while_it_is_open() {
+        let progress = WatchProgress::new();
+        let bound = Duration::from_secs(150);
+        assert_eq!(progress.stalest(), None);
+        let quiet = progress.opened("/quiet");
+        let lively = progress.opened("/lively");
+        for _ in 0..16 {
+            tokio::time::advance(Duration::from_secs(10)).await;
+            lively.moved();
+        }
+        let silent = Duration::from_secs(160);
+        assert_eq!(progress.stalest(), Some(("/quiet".to_owned(), silent)));
+        assert!(!progress.is_healthy(bound));
+        drop(quiet);
+        assert!(progress.is_healthy(bound));
+        drop(lively);
+        assert_eq!(progress.stalest(), None);
     }
 }

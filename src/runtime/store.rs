@@ -134,12 +134,119 @@ impl<V> Store<V> {
 
     /// Waits until [`Store::synced`].
     pub async fn wait_synced(&self) {
-        // Fails only without a sender, and that is in `self`.
-        let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
+        let mut synced = self.synced.subscribe();
+        let _gone = synced.wait_for(|synced| *synced).await; // the sender is in `self`
     }
 
     /// The watch's last error, unless something succeeded since.
     pub fn trouble(&self) -> Option<Trouble> {
         self.trouble.read().clone()
+    }
+
+    /// Sets or removes an object, which the listing with this number has, and returns what was
+    /// there.
+    pub(crate) fn set(
+        &self,
+        key: &ObjectKey,
+        value: Option<Arc<V>>,
+        listing: u64,
+    ) -> Option<Arc<V>> {
+        let mut entries = self.entries.write();
+        let before = match value {
+            Some(value) => entries.insert(key.clone(), Entry { value, listing }),
+            None => entries.remove(key),
+        };
+        before.map(|entry| entry.value)
+    }
+
+    /// Notes that an object is as it was.
+    pub(crate) fn mark(&self, key: &ObjectKey, listing: u64) {
+        if let Some(entry) = self.entries.write().get_mut(key) {
+            entry.listing = listing;
+        }
+    }
+
+    /// Ends the listing with this number: removes and returns all objects that it didn't have.
+    pub(crate) fn sweep(&self, listing: u64) -> Vec<(ObjectKey, Arc<V>)> {
+        let mut entries = self.entries.write();
+        let gone = entries.extract_if(|_, entry| entry.listing != listing);
+        let gone = gone.map(|(key, entry)| (key, entry.value)).collect();
+        drop(entries);
+        self.synced.send_replace(true);
+        gone
+    }
+
+    pub(crate) fn fail(&self, code: Option<u16>, message: String) {
+        let mut trouble = self.trouble.write();
+        let since = trouble
+            .as_ref()
+            .map_or_else(Instant::now, |trouble| trouble.since);
+        let ever_synced = self.synced();
+        *trouble = Some(Trouble {
+            code,
+            message,
+            since,
+            ever_synced,
+        });
+    }
+
+    /// Ends the trouble, if there is any.
+    pub(crate) fn succeed(&self) {
+        if self.trouble.read().is_some() {
+            *self.trouble.write() = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey::new(Some("ns"), name)
+    }
+
+    #[test]
+    fn keys_read_as_people_write_them() {
+        assert_eq!(key("a").to_string(), "ns/a");
+        assert_eq!(ObjectKey::new(None, "a").to_string(), "a");
+        assert_eq!(ObjectKey::new(Some(""), "a"), ObjectKey::new(None, "a"));
+    }
+
+    #[test]
+    fn what_was_known_stays_until_a_listing_ends_without_it() {
+        let store = Store::new();
+        for name in ["a", "b"] {
+            store.set(&key(name), Some(Arc::new(1)), 1);
+        }
+        assert!(!store.synced());
+        assert_eq!(store.sweep(1), []);
+        assert!(store.synced());
+        store.mark(&key("b"), 2);
+        store.set(&key("c"), Some(Arc::new(2)), 2);
+        assert_eq!(store.len(), 3);
+        assert_eq!(store.sweep(2), [(key("a"), Arc::new(1))]);
+        assert_eq!(store.len(), 2);
+        assert_eq!(store.get(&key("a")), None);
+        assert_eq!(store.get(&key("c")).as_deref(), Some(&2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trouble_counts_from_its_first_error() {
+        let store = Store::<()>::new();
+        store.fail(Some(403), "first".to_owned());
+        let since = store.trouble().unwrap().since;
+        tokio::time::advance(std::time::Duration::from_secs(9)).await;
+        store.sweep(1);
+        store.fail(None, "second".to_owned());
+        let expected = Trouble {
+            code: None,
+            message: "second".to_owned(),
+            since,
+            ever_synced: true,
+        };
+        assert_eq!(store.trouble(), Some(expected));
+        store.succeed();
+        assert_eq!(store.trouble(), None);
     }
 }

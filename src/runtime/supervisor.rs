@@ -157,3 +157,86 @@ impl Stopping {
         let _gone = self.0.wait_for(|stopping| *stopping).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(5);
+
+    fn with_one_that_runs() -> Supervisor {
+        let mut supervisor = Supervisor::new(GRACE);
+        supervisor.spawn("runs", pending::<()>());
+        supervisor
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_ends_ends_all() {
+        let mut supervisor = with_one_that_runs();
+        supervisor.spawn("ends", async { Err::<(), _>("no more") });
+        let ended = supervisor.run_until(pending::<()>()).await.unwrap_err();
+        assert_eq!(
+            ended.to_string(),
+            "task ends ended: it returned Err(\"no more\")"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_ends_all_and_is_told() {
+        let mut supervisor = with_one_that_runs();
+        supervisor.spawn("falls", async {
+            sleep(Duration::from_secs(1)).await;
+            panic!("on its nose")
+        });
+        let ended = supervisor.run_until(pending::<()>()).await.unwrap_err();
+        assert!(ended.how.contains("on its nose"), "{ended}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_a_stop_graceful_tasks_end_while_the_others_still_run() {
+        let mut supervisor = Supervisor::new(GRACE);
+        let running = Arc::new(AtomicBool::new(true));
+        let ran_on = Arc::new(AtomicBool::new(false));
+        let guard = DropFlag(Arc::clone(&running));
+        supervisor.spawn("runs", async move {
+            let _guard = guard;
+            pending::<()>().await;
+        });
+        let seen = (Arc::clone(&running), Arc::clone(&ran_on));
+        supervisor.spawn_graceful("graceful", |mut stopping| async move {
+            stopping.stopped().await;
+            sleep(Duration::from_secs(2)).await;
+            seen.1
+                .store(seen.0.load(Ordering::SeqCst), Ordering::SeqCst);
+        });
+        let start = Instant::now();
+        let stop = sleep(Duration::from_secs(1));
+        supervisor.run_until(stop).await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), 3);
+        assert!(ran_on.load(Ordering::SeqCst));
+        assert!(!running.load(Ordering::SeqCst), "left behind");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_end_in_time_is_dropped() {
+        let mut supervisor = with_one_that_runs();
+        supervisor.spawn_graceful("deaf", |_| pending::<()>());
+        let start = Instant::now();
+        supervisor.run_until(async {}).await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), GRACE.as_secs());
+    }
+
+    struct DropFlag(Arc<AtomicBool>);
+
+    impl Drop for DropFlag {
+        fn drop(&mut self) {
+            self.0.store(false, Ordering::SeqCst);
+        }
+    }
+}
