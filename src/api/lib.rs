@@ -1,1 +1,59 @@
-//! api
+//! The API of Countersign: its kinds, the admission policies that guard them, and the manifests of
+//! both.
+//!
+//! ```text
+//!  a file for each kind ──derive──▶ crds() ──────┐
+//!      schema.rs, bounds.rs ─────────▲           ├─▶ manifests() ──▶ crds/*.yaml
+//!                      admission::policies() ────┘
+//!                      admission::Shipped ──▶ is what a cluster has what was shipped?
+//! ```
+//!
+//! A field's documentation is what `kubectl explain` shows: it says the unit, the default and what
+//! can't be changed. Every string, list, map and number is bounded.
+//!
+//! What it must not do: talk to an API server, or decide anything. What an object means is the
+//! controller's.
+
+#![allow(
+    unreachable_pub,
+    reason = "KubeSchema derives a second struct of each, with the visibility of the first"
+)]
+
+pub mod admission;
+mod agent_identity;
+mod agent_identity_status;
+mod agent_owner;
+mod bounds;
+mod crds;
+mod credential;
+mod grant;
+mod manifests;
+mod reference;
+mod requester;
+mod schema;
+mod task_kind;
+mod trust_domain;
+
+pub use agent_identity::{AgentIdentity, AgentIdentitySpec, DesiredState};
+pub use agent_identity_status::{
+    AgentIdentityStatus, CertificateStatus, SecretStatus, TaskOutcome, TaskStatus,
+};
+pub use agent_owner::{
+    AgentOwner, AgentOwnerSpec, AgentOwnerStatus, OwnerState, OwnerType, Subject, SubjectKind,
+};
+pub use crds::crds;
+pub use credential::{
+    CredentialSpec, Delivery, KeyAlgorithm, RequestDelivery, SecretDelivery, WorkloadDelivery,
+};
+pub use grant::Grant;
+pub use manifests::manifests;
+pub use reference::{Reference, TaskReference};
+pub use requester::{MAX_GROUP_LENGTH, MAX_GROUPS, Requester};
+pub use task_kind::{TaskKind, TaskKindSpec, TaskKindStatus};
+pub use trust_domain::{
+    AuthoritySpec, AuthorityStatus, BuiltInAuthority, SlotState, TrustDomain, TrustDomainSpec,
+    TrustDomainStatus,
+};
+
+/// The API group of all kinds.
+pub const GROUP: &str = "countersign.dev";
