@@ -1,0 +1,87 @@
+//! The command line.
+
+use std::net::SocketAddr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Just-in-time identities for AI agents on Kubernetes: a short-lived mTLS certificate for as long
+/// as one task runs, and nothing after.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the controllers against the cluster of KUBECONFIG, or the one this pod is in
+    Run(Run),
+    /// Print the CRDs and the admission policies, for kubectl apply --server-side -f -
+    Crds,
+    /// Print the kinds of tasks that are compiled in, as TaskKinds
+    Taskkinds,
+    /// Print a script that completes this program's arguments in a shell
+    Completion {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How the controllers run.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # Credentials as Secrets in two namespaces, which the operator has a Role in
+  countersign run --secret-namespaces finance,research
+
+  # In every namespace: the operator may then read every Secret of the cluster, because RBAC
+  # can't be limited to a label
+  countersign run --secret-namespaces '*'")]
+pub(crate) struct Run {
+    /// The operator's own namespace, where the lease, the authorities' keys and the bundles are;
+    /// made if it is missing
+    #[arg(long, env = "POD_NAMESPACE", default_value = "countersign-system")]
+    pub(crate) namespace: String,
+    /// Namespaces where credentials may be delivered as Secrets, separated by commas; '*' for all.
+    /// Without it only delivery Request works
+    #[arg(long, env = "COUNTERSIGN_SECRET_NAMESPACES", value_delimiter = ',')]
+    pub(crate) secret_namespaces: Vec<String>,
+    /// How many objects are worked on at once
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: u16,
+    /// Where /healthz, /readyz and /metrics are served, in plain HTTP; 'none' for nowhere
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(crate) metrics_listen: Listen,
+    /// How long a changed Secret takes to reach a running agent (a kubelet takes up to 90 s): the
+    /// next authority signs only after it was in the bundle for so long
+    #[arg(long, default_value_t = 120)]
+    pub(crate) bundle_propagation_seconds: u64,
+    /// What to log, as in RUST_LOG: 'info', 'debug', 'countersign_controller=debug'
+    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    pub(crate) log: String,
+    /// How to log
+    #[arg(long, default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// An address, or none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listen(pub(crate) Option<SocketAddr>);
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+impl std::str::FromStr for Listen {
+    type Err = std::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "none" => Ok(Self(None)),
+            address => Ok(Self(Some(address.parse()?))),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What all passes share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use countersign_api as api;
+use countersign_runtime::{Clients, Clock, ObjectKey, Queue, Store, Urgency};
+
+use crate::event::Events;
+use crate::identity::Identities;
+use crate::index::Index;
+use crate::installation::Installation;
+use crate::metrics::Metrics;
+use crate::owner::Owner;
+use crate::requester::Binders;
+use crate::secret::Secrets;
+use crate::skew::Skew;
+use crate::task::{Kinds, Watches};
+use crate::trust_domain::Domains;
+use crate::write::Gate;
+
+/// Clients, stores and queues.
+pub(crate) struct Context {
+    pub(crate) clients: Clients,
+    pub(crate) gate: Gate,
+    pub(crate) events: Events,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
+    /// The operator's own namespace.
+    pub(crate) namespace: String,
+    /// How long a changed Secret takes to reach a running agent.
+    pub(crate) propagation_seconds: u64,
+    pub(crate) identities: Identities,
+    pub(crate) index: Arc<Index>,
+    /// The labels of each namespace.
+    pub(crate) namespaces: Arc<Store<BTreeMap<String, String>>>,
+    pub(crate) owners: Arc<Store<Owner>>,
+    pub(crate) trust_domains: Arc<Store<api::TrustDomain>>,
+    pub(crate) task_kinds: Arc<Store<api::TaskKind>>,
+    pub(crate) kinds: Arc<Kinds>,
+    pub(crate) domains: Domains,
+    pub(crate) secrets: Secrets,
+    pub(crate) tasks: Arc<Watches>,
+    pub(crate) binders: Binders,
+    pub(crate) installation: Installation,
+    pub(crate) skew: Skew,
+    /// Identities, and Secrets whose identity is gone.
+    pub(crate) queue: Arc<Queue<Work>>,
+    /// Trust domains by name.
+    pub(crate) domain_queue: Queue<String>,
+}
+
+/// What a worker looks at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Work {
+    Identity(ObjectKey),
+    /// A Secret with our label.
+    Orphan(ObjectKey),
+}
+
+impl Context {
+    /// Has an identity looked at, as urgently as what is known of it asks for.
+    pub(crate) fn look_at(&self, key: &ObjectKey) {
+        let urgency = crate::identity::urgency(self, key);
+        self.look_at_as(key, urgency);
+    }
+
+    pub(crate) fn look_at_as(&self, key: &ObjectKey, urgency: Urgency) {
+        let lane = key.namespace.clone().unwrap_or_default();
+        self.queue.push(Work::Identity(key.clone()), lane, urgency);
+    }
+
+    pub(crate) fn look_at_all(&self, keys: Vec<ObjectKey>) {
+        for key in keys {
+            self.look_at(&key);
+        }
+    }
+
+    /// Has a Secret looked at whose identity may be gone.
+    pub(crate) fn look_at_orphan(&self, secret: &ObjectKey) {
+        let lane = secret.namespace.clone().unwrap_or_default();
+        self.queue
+            .push(Work::Orphan(secret.clone()), lane, Urgency::Retire);
+    }
+
+    pub(crate) fn look_at_domain(&self, name: &str) {
+        self.domain_queue
+            .push(name.to_owned(), Arc::from(""), Urgency::Issue);
+    }
+}

@@ -1,0 +1,303 @@
+//! All watches: which objects are followed, what is kept of them, and who looks again.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use countersign_api as api;
+use countersign_runtime::{ObjectKey, Store, Supervisor, WatchMetrics, watch_into};
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding,
+};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use kube::api::{Api, PartialObjectMeta};
+use kube::runtime::watcher::Config;
+use kube::{Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+
+use crate::context::Context;
+use crate::identity::Object;
+use crate::installation::Policy;
+use crate::owner::Owner;
+use crate::secret::{Held, MANAGED_BY, MANAGED_BY_LABEL, UID_LABEL};
+use crate::trust_domain::AUTHORITY_LABEL;
+
+/// Marks the admission policies that ship.
+const POLICY_SELECTOR: &str = "app.kubernetes.io/part-of=countersign";
+
+/// Starts all watches but those of tasks.
+pub(crate) fn follow(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor) {
+    identities(ctx, metrics, to);
+    secrets(ctx, metrics, to);
+    around_identities(ctx, metrics, to);
+    around_trust_domains(ctx, metrics, to);
+    policies(ctx, metrics, to);
+}
+
+/// Returns when all of them have listed once.
+pub(crate) async fn synced(ctx: &Context) {
+    ctx.identities.seen().wait_synced().await;
+    ctx.owners.wait_synced().await;
+    ctx.trust_domains.wait_synced().await;
+    ctx.task_kinds.wait_synced().await;
+    ctx.namespaces.wait_synced().await;
+    for (_, store) in ctx.secrets.stores() {
+        // Where it is forbidden, identities say so.
+        while !store.synced() && store.trouble().is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn identities(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor) {
+    let api: Api<api::AgentIdentity> = Api::all(ctx.clients.reads.clone());
+    let store = Arc::clone(ctx.identities.seen());
+    let (c, metrics) = (Arc::clone(ctx), metrics.clone());
+    to.spawn("watch identities", async move {
+        let changed = |key: &ObjectKey, old: Option<&Arc<Object>>, new: Option<&Arc<Object>>| {
+            identity_changed(&c, key, old, new);
+        };
+        let reduce = |object| Some(Object::of(object));
+        watch_into(
+            "agentidentities",
+            api,
+            config(),
+            store,
+            reduce,
+            changed,
+            metrics,
+        )
+        .await
+    });
+}
+
+fn identity_changed(
+    ctx: &Context,
+    key: &ObjectKey,
+    old: Option<&Arc<Object>>,
+    new: Option<&Arc<Object>>,
+) {
+    let news = ctx.identities.is_news(key, new.map(Arc::as_ref));
+    let newest = ctx.identities.get(key);
+    let before = old.map(|object| object.links());
+    ctx.index.put(key, newest.map(|object| object.links()));
+    if news && new.is_some() {
+        ctx.look_at(key);
+    }
+    // Another object, or none, has the name: the old one's Secret goes, and its rivals move up.
+    let same = new
+        .zip(old)
+        .is_some_and(|(new, old)| new.0.uid() == old.0.uid());
+    let over = new.is_some_and(|new| !new.links().live);
+    if let Some(secret) = before.and_then(|links| links.secret)
+        && (!same || over)
+    {
+        let secret = ObjectKey {
+            namespace: key.namespace.clone(),
+            name: secret,
+        };
+        if !same {
+            ctx.look_at_orphan(&secret);
+        }
+        ctx.look_at_all(ctx.index.of_secret(&secret));
+    }
+}
+
+fn secrets(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor) {
+    for (namespace, store) in ctx.secrets.stores() {
+        let client = ctx.clients.reads.clone();
+        let api: Api<PartialObjectMeta<Secret>> = match &namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        };
+        let (c, metrics) = (Arc::clone(ctx), metrics.clone());
+        to.spawn("watch Secrets", async move {
+            let changed = |key: &ObjectKey, _: Option<&Arc<Held>>, new: Option<&Arc<Held>>| {
+                secret_changed(&c, key, new.map(Arc::as_ref));
+            };
+            let reduce = |secret| Held::of(&secret);
+            let config = config().labels(UID_LABEL);
+            watch_into("secrets", api, config, store, reduce, changed, metrics).await
+        });
+    }
+}
+
+fn secret_changed(ctx: &Context, key: &ObjectKey, new: Option<&Held>) {
+    if !ctx.secrets.is_news(key, new) {
+        return;
+    }
+    if let Some(held) = new {
+        match ctx.index.with_uid(&held.identity) {
+            Some(identity) => ctx.look_at(&identity),
+            None => ctx.look_at_orphan(key),
+        }
+    }
+    ctx.look_at_all(ctx.index.of_secret(key));
+}
+
+fn around_identities(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor) {
+    let (c, store) = (Arc::clone(ctx), Arc::clone(&ctx.owners));
+    let api: Api<api::AgentOwner> = Api::all(ctx.clients.reads.clone());
+    let m = metrics.clone();
+    to.spawn("watch owners", async move {
+        let changed = |key: &ObjectKey, _: Option<&Arc<Owner>>, _: Option<&Arc<Owner>>| {
+            c.look_at_all(c.index.of_owner(&key.name));
+        };
+        let reduce = |object| Some(Owner::of(&object));
+        watch_into("agentowners", api, config(), store, reduce, changed, m).await
+    });
+    let (c, store) = (Arc::clone(ctx), Arc::clone(&ctx.namespaces));
+    let api: Api<PartialObjectMeta<Namespace>> = Api::all(ctx.clients.reads.clone());
+    let m = metrics.clone();
+    to.spawn("watch namespaces", async move {
+        let changed = |key: &ObjectKey, _: Option<&Arc<_>>, _: Option<&Arc<_>>| {
+            c.look_at_all(c.index.of_namespace(&key.name));
+        };
+        let reduce = |object: PartialObjectMeta<Namespace>| Some(object.labels().clone());
+        watch_into("namespaces", api, config(), store, reduce, changed, m).await
+    });
+    let (c, store) = (Arc::clone(ctx), Arc::clone(&ctx.task_kinds));
+    let api: Api<api::TaskKind> = Api::all(ctx.clients.reads.clone());
+    let m = metrics.clone();
+    let (told, mut tell) = tokio::sync::mpsc::unbounded_channel();
+    to.spawn("watch task kinds", async move {
+        let changed = |key: &ObjectKey, _: Option<&Arc<_>>, new: Option<&Arc<api::TaskKind>>| {
+            match new {
+                Some(object) => {
+                    let rule = c.kinds.put(&key.name, &object.spec);
+                    // Fails only when the process ends.
+                    let _ended = told.send((Arc::clone(object), rule));
+                }
+                None => c.kinds.remove(&key.name),
+            }
+            c.tasks.kinds_changed();
+            let kind = crate::task::KindKey::parse(&key.name);
+            c.look_at_all(c.index.of_kind(&kind));
+        };
+        let reduce = |mut object: api::TaskKind| {
+            object.metadata.managed_fields = None;
+            Some(object)
+        };
+        watch_into("taskkinds", api, config(), store, reduce, changed, m).await
+    });
+    let c = Arc::clone(ctx);
+    to.spawn("task kinds", async move {
+        while let Some((object, rule)) = tell.recv().await {
+            crate::task_kind::tell(&c, &object, &rule).await;
+        }
+    });
+}
+
+fn around_trust_domains(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor) {
+    let (c, store) = (Arc::clone(ctx), Arc::clone(&ctx.trust_domains));
+    let api: Api<api::TrustDomain> = Api::all(ctx.clients.reads.clone());
+    let m = metrics.clone();
+    to.spawn("watch trust domains", async move {
+        let changed = |key: &ObjectKey, _: Option<&Arc<_>>, _: Option<&Arc<_>>| {
+            c.look_at_domain(&key.name);
+        };
+        let reduce = |mut object: api::TrustDomain| {
+            object.metadata.managed_fields = None;
+            Some(object)
+        };
+        watch_into("trustdomains", api, config(), store, reduce, changed, m).await
+    });
+    let api: Api<PartialObjectMeta<Secret>> =
+        Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
+    let selector = AUTHORITY_LABEL.to_owned();
+    let domain = |_: &str, labels: &std::collections::BTreeMap<String, String>| {
+        labels.get(AUTHORITY_LABEL).cloned()
+    };
+    own_namespace(ctx, "authorities", api, selector, domain, metrics, to);
+    let api: Api<PartialObjectMeta<ConfigMap>> =
+        Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
+    let selector = format!("{MANAGED_BY_LABEL}={MANAGED_BY}");
+    let domain = |name: &str, _: &std::collections::BTreeMap<String, String>| {
+        name.strip_suffix("-bundle").map(str::to_owned)
+    };
+    own_namespace(ctx, "bundles", api, selector, domain, metrics, to);
+}
+
+/// Follows objects of the operator's own namespace, each of which belongs to a trust domain.
+fn own_namespace<K>(
+    ctx: &Arc<Context>,
+    name: &'static str,
+    api: Api<PartialObjectMeta<K>>,
+    selector: String,
+    domain: fn(&str, &std::collections::BTreeMap<String, String>) -> Option<String>,
+    metrics: &WatchMetrics,
+    to: &mut Supervisor,
+) where
+    PartialObjectMeta<K>: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+    K: Send + Sync + 'static,
+{
+    let (c, metrics) = (Arc::clone(ctx), metrics.clone());
+    to.spawn(name, async move {
+        let store: Arc<Store<(String, String)>> = Arc::default();
+        let changed = |_: &ObjectKey, old: Option<&Arc<_>>, new: Option<&Arc<(String, String)>>| {
+            if let Some(known) = new.or(old) {
+                c.look_at_domain(&known.0);
+            }
+        };
+        let reduce = |object: PartialObjectMeta<K>| {
+            let owner = domain(&object.name_any(), object.labels())?;
+            Some((owner, object.resource_version().unwrap_or_default()))
+        };
+        let config = config().labels(&selector);
+        watch_into(name, api, config, store, reduce, changed, metrics).await
+    });
+}
+
+fn policies(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor) {
+    policy::<MutatingAdmissionPolicy>(ctx, metrics, to);
+    policy::<MutatingAdmissionPolicyBinding>(ctx, metrics, to);
+    policy::<ValidatingAdmissionPolicy>(ctx, metrics, to);
+    policy::<ValidatingAdmissionPolicyBinding>(ctx, metrics, to);
+}
+
+fn policy<K>(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor)
+where
+    K: Resource<DynamicType = ()> + api::admission::Shipped,
+    K: Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
+{
+    let (c, metrics) = (Arc::clone(ctx), metrics.clone());
+    let api: Api<K> = Api::all(ctx.clients.reads.clone());
+    to.spawn("watch policies", async move {
+        let store: Arc<Store<Policy>> = Arc::default();
+        let changed = |key: &ObjectKey, _: Option<&Arc<_>>, new: Option<&Arc<Policy>>| {
+            let name = format!("{}/{}", K::kind(&()), key.name);
+            if c.installation.put(&name, new.map(|policy| **policy)) {
+                everything(&c);
+            }
+        };
+        let reduce = |object: K| {
+            Some(Policy {
+                as_shipped: object.as_shipped(),
+                created: crate::identity::created(&object),
+            })
+        };
+        let config = config().labels(POLICY_SELECTOR);
+        let name = K::plural(&()).into_owned();
+        let ended: Infallible =
+            watch_into(&name, api, config, store, reduce, changed, metrics).await;
+        ended
+    });
+}
+
+/// Has everything looked at: at a take-over, and when issuing opens or closes.
+pub(crate) fn everything(ctx: &Context) {
+    ctx.trust_domains
+        .for_each(|key, _| ctx.look_at_domain(&key.name));
+    for key in ctx.identities.seen().keys() {
+        ctx.look_at(&key);
+    }
+    ctx.secrets.for_each(|key, held| {
+        if ctx.index.with_uid(&held.identity).is_none() {
+            ctx.look_at_orphan(key);
+        }
+    });
+}
+
+fn config() -> Config {
+    Config::default().any_semantic()
+}

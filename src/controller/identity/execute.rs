@@ -1,0 +1,468 @@
+//! Does what the plan says, in the order that a crash at any line leaves nothing behind that the
+//! next pass doesn't mend: a credential before the status that tells of it, a status that ends it
+//! before its deletion.
+
+use countersign_api as api;
+use countersign_authority::{AuthorityError, Leaf, LeafKey, LeafRequest, RequestedKey};
+use countersign_runtime::{ObjectKey, merge_patch};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt as _;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use serde_json::json;
+use tracing::{debug, info, warn};
+
+use super::observed::{Certificate, CredentialSeen, Delivery, Observed, Refusal, SecretVersion};
+use super::plan::{Credential, Issue, Plan, Status};
+use super::{parse, plan};
+use crate::context::Context;
+use crate::secret::{self, Content, Held, UID_LABEL};
+use crate::task::KindKey;
+use crate::trust_domain::Signing;
+use crate::write::WriteError;
+
+/// What came of executing a plan.
+pub(crate) enum Step {
+    /// The world is as planned.
+    Done,
+    /// Something was learned: plan again with it.
+    Learned(CredentialSeen),
+    /// It can't be issued for a reason that only signing showed.
+    Refused(Refusal),
+    /// The identity was changed meanwhile: look again from the start.
+    Again,
+}
+
+/// Why a pass didn't come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PassError {
+    #[error("can't read: {0}")]
+    Read(#[from] kube::Error),
+    #[error("can't write {what}: {source}")]
+    Write {
+        what: &'static str,
+        #[source]
+        source: WriteError,
+    },
+}
+
+impl PassError {
+    pub(crate) fn category(&self) -> &'static str {
+        match self {
+            Self::Read(why) => crate::write::category(why),
+            Self::Write { source, .. } => source.category(),
+        }
+    }
+}
+
+fn writing(what: &'static str) -> impl Fn(WriteError) -> PassError {
+    move |source| PassError::Write { what, source }
+}
+
+/// Executes `plan` for the identity as it was observed.
+pub(crate) async fn execute(
+    ctx: &Context,
+    key: &ObjectKey,
+    object: &api::AgentIdentity,
+    seen: &Observed,
+    plan: Plan,
+) -> Result<Step, PassError> {
+    match plan.credential {
+        Credential::Read => Ok(Step::Learned(read(ctx, object, seen).await?)),
+        Credential::Issue(order) => {
+            let Some(status) = plan.status else {
+                return Ok(Step::Again);
+            };
+            issue(ctx, key, object, seen, &order, status).await
+        }
+        Credential::Keep => put_status(ctx, key, object, seen, plan.status.as_ref()).await,
+        Credential::Remove => {
+            match put_status(ctx, key, object, seen, plan.status.as_ref()).await? {
+                Step::Done => {}
+                other => return Ok(other),
+            }
+            remove(ctx, seen).await?;
+            Ok(Step::Done)
+        }
+    }
+}
+
+/// Deletes the identity itself, when its record has been kept for long enough.
+pub(crate) async fn delete_identity(
+    ctx: &Context,
+    object: &api::AgentIdentity,
+) -> Result<(), PassError> {
+    let identities: Api<api::AgentIdentity> = Api::namespaced(
+        ctx.clients.writes.clone(),
+        &object.namespace().unwrap_or_default(),
+    );
+    let params = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: object.uid(),
+            resource_version: None,
+        }),
+        ..DeleteParams::default()
+    };
+    let name = object.name_any();
+    match ctx.gate.run(identities.delete(&name, &params)).await {
+        Err(why) if !why.is(404) && !why.is(409) => Err(writing("the identity's deletion")(why)),
+        _ => Ok(()),
+    }
+}
+
+fn secrets(ctx: &Context, namespace: &str) -> Api<Secret> {
+    Api::namespaced(ctx.clients.writes.clone(), namespace)
+}
+
+fn signing(ctx: &Context, seen: &Observed) -> Option<Signing> {
+    let domain = ctx.domains.get(&seen.identity.trust_domain)?;
+    domain.signing.clone().ok()
+}
+
+/// Reads a Secret that has our label and isn't as recorded.
+async fn read(
+    ctx: &Context,
+    object: &api::AgentIdentity,
+    seen: &Observed,
+) -> Result<CredentialSeen, PassError> {
+    let Delivery::Secret { name } = &seen.identity.delivery else {
+        return Ok(CredentialSeen::Missing);
+    };
+    let secrets: Api<Secret> = Api::namespaced(ctx.clients.reads.clone(), &seen.identity.namespace);
+    let found = secrets.get_opt(name).await?;
+    Ok(judge(ctx, object, seen, name, found.as_ref()))
+}
+
+/// What a Secret that was read means for this identity.
+fn judge(
+    ctx: &Context,
+    object: &api::AgentIdentity,
+    seen: &Observed,
+    name: &str,
+    found: Option<&Secret>,
+) -> CredentialSeen {
+    let key = ObjectKey::new(Some(&seen.identity.namespace), name);
+    let Some(secret) = found else {
+        if let Some(held) = ctx.secrets.get(&key) {
+            ctx.secrets.deleted(&key, &held.uid);
+        }
+        return CredentialSeen::Missing;
+    };
+    let label = secret.labels().get(UID_LABEL).map(String::as_str);
+    let Some(version) = version(secret).filter(|_| label == object.uid().as_deref()) else {
+        return CredentialSeen::Foreign;
+    };
+    ctx.secrets.wrote(&key, held(&seen.identity.uid, &version));
+    let task_uid = match &seen.task {
+        super::observed::TaskSeen::Found { uid, .. } => Some(uid),
+        _ => seen.recorded.task_uid.as_ref(),
+    };
+    let content = task_uid.map_or(Content::Tampered, |uid| {
+        secret::read(secret, &seen.identity, uid, signing(ctx, seen).as_ref())
+    });
+    match content {
+        Content::Good(certificate, bundle_sequence) => CredentialSeen::Adoptable {
+            certificate,
+            version,
+            bundle_sequence,
+        },
+        Content::Tampered => CredentialSeen::Tampered(version),
+    }
+}
+
+fn version(secret: &Secret) -> Option<SecretVersion> {
+    Some(SecretVersion {
+        name: secret.name_any(),
+        uid: secret.uid()?,
+        resource_version: secret.resource_version()?,
+    })
+}
+
+fn held(identity_uid: &str, version: &SecretVersion) -> Held {
+    Held {
+        identity: identity_uid.into(),
+        name: None,
+        uid: version.uid.as_str().into(),
+        resource_version: version.resource_version.as_str().into(),
+    }
+}
+
+/// Signs, delivers, records.
+async fn issue(
+    ctx: &Context,
+    key: &ObjectKey,
+    object: &api::AgentIdentity,
+    seen: &Observed,
+    order: &Issue,
+    mut status: Status,
+) -> Result<Step, PassError> {
+    // Between the look and now the authority may have gone; the next look says why.
+    let Some(signing) = signing(ctx, seen) else {
+        return Ok(Step::Again);
+    };
+    let leaf = match sign(&signing, seen, order) {
+        Ok(leaf) => leaf,
+        Err(why) => return Ok(Step::Refused(crate::trust_domain::refusal(&why))),
+    };
+    let written = match &seen.identity.delivery {
+        Delivery::Secret { name } => {
+            match put_secret(ctx, object, seen, order, name, &leaf, &signing).await? {
+                Ok(version) => Some(version),
+                Err(learned) => return Ok(Step::Learned(learned)),
+            }
+        }
+        Delivery::Request { .. } | Delivery::Workload => None,
+    };
+    status.certificate = Some(certificate(seen, order, &leaf, written.is_none()));
+    status.bundle_sequence = written.as_ref().map(|_| signing.sequence());
+    status.secret.clone_from(&written);
+    let step = put_status(ctx, key, object, seen, Some(&status)).await?;
+    if matches!(step, Step::Done) {
+        let first = !order.renewal;
+        ctx.metrics
+            .issued(first, seen.identity.created, ctx.clock.now());
+        info!(
+            identity = %key,
+            serial = leaf.serial_number,
+            spiffe_id = order.spiffe_id,
+            not_after = %leaf.not_after,
+            renewal = order.renewal,
+            "certificate issued"
+        );
+    } else if let Some(version) = &written {
+        undo(ctx, key, object, version).await?;
+    }
+    Ok(step)
+}
+
+fn sign(signing: &Signing, seen: &Observed, order: &Issue) -> Result<Leaf, AuthorityError> {
+    let requested;
+    let key = match &seen.identity.delivery {
+        Delivery::Request { pkcs10 } => {
+            requested = RequestedKey::from_pkcs10_pem(pkcs10)?;
+            LeafKey::Public(&requested)
+        }
+        Delivery::Secret { .. } | Delivery::Workload => {
+            LeafKey::Generate(seen.identity.key_algorithm)
+        }
+    };
+    let request = LeafRequest {
+        spiffe_id: &order.spiffe_id,
+        key,
+        ttl_seconds: order.ttl_seconds,
+        not_after_cap: Some(order.not_after_cap),
+    };
+    signing.signer.issue(&request, seen.now)
+}
+
+fn certificate(seen: &Observed, order: &Issue, leaf: &Leaf, in_status: bool) -> Certificate {
+    Certificate {
+        spiffe_id: order.spiffe_id.clone(),
+        serial_number: leaf.serial_number.clone(),
+        not_before: leaf.not_before,
+        not_after: leaf.not_after,
+        renewal: Some(plan::renewal(
+            seen.now,
+            leaf.not_after,
+            &seen.identity.uid,
+            &leaf.serial_number,
+        )),
+        public_key_sha256: leaf.public_key_sha256.clone(),
+        authority_id: leaf.authority_id.to_string(),
+        chain: in_status.then(|| leaf.chain_pem.clone()),
+    }
+}
+
+/// Creates the Secret, or replaces the very version that was seen. `Err`: what is there instead.
+async fn put_secret(
+    ctx: &Context,
+    object: &api::AgentIdentity,
+    seen: &Observed,
+    order: &Issue,
+    name: &str,
+    leaf: &Leaf,
+    signing: &Signing,
+) -> Result<Result<SecretVersion, CredentialSeen>, PassError> {
+    let kind = KindKey::new(&seen.identity.task.group, &seen.identity.task.resource);
+    let Some(task) = ctx.tasks.resource(&kind) else {
+        return Ok(Err(CredentialSeen::NotYet));
+    };
+    let secrets = secrets(ctx, &seen.identity.namespace);
+    let replaces = order.replaces.as_ref();
+    let secret = secret::build(
+        &seen.identity,
+        name,
+        leaf,
+        signing,
+        &task,
+        &order.task_uid,
+        replaces,
+    );
+    let params = PostParams::default();
+    let answer = match replaces {
+        None => ctx.gate.run(secrets.create(&params, &secret)).await,
+        Some(_) => ctx.gate.run(secrets.replace(name, &params, &secret)).await,
+    };
+    match answer {
+        Ok(stored) => {
+            let Some(version) = version(&stored) else {
+                return Ok(Err(CredentialSeen::NotYet));
+            };
+            let key = ObjectKey::new(Some(&seen.identity.namespace), name);
+            ctx.secrets.wrote(&key, held(&seen.identity.uid, &version));
+            Ok(Ok(version))
+        }
+        // Something else is there, or what was there is gone.
+        Err(why) if why.is(409) || why.is(404) => {
+            debug!(secret = name, "Secret is not as it was seen: {why}");
+            let reads: Api<Secret> =
+                Api::namespaced(ctx.clients.reads.clone(), &seen.identity.namespace);
+            let found = reads.get_opt(name).await?;
+            Ok(Err(judge(ctx, object, seen, name, found.as_ref())))
+        }
+        Err(why) => Err(writing("the Secret")(why)),
+    }
+}
+
+/// Writes the status, if it differs, over the very version that was observed.
+async fn put_status(
+    ctx: &Context,
+    key: &ObjectKey,
+    object: &api::AgentIdentity,
+    seen: &Observed,
+    status: Option<&Status>,
+) -> Result<Step, PassError> {
+    let Some(status) = status else {
+        return Ok(Step::Done);
+    };
+    let before = object.status.as_ref();
+    let after = parse::status(status, before, seen.now);
+    let Some(patch) = difference(before, &after) else {
+        return Ok(Step::Done);
+    };
+    let body = json!({
+        "metadata": {"resourceVersion": object.resource_version()},
+        "status": patch,
+    });
+    let identities: Api<api::AgentIdentity> =
+        Api::namespaced(ctx.clients.writes.clone(), &seen.identity.namespace);
+    let (name, params, patch) = (
+        &seen.identity.name,
+        PatchParams::default(),
+        Patch::Merge(body),
+    );
+    let call = identities.patch_status(name, &params, &patch);
+    match ctx.gate.run(call).await {
+        Ok(stored) => {
+            let over = status.conditions.iter().any(|it| it.kind == "Completed");
+            if over && seen.recorded.completed.is_none() {
+                let reason = status.conditions.first().map(|it| it.reason.clone());
+                info!(identity = %key, reason = reason.unwrap_or_default(), "identity is over");
+            }
+            ctx.events.refused(before, object, &after).await;
+            let stored = ctx.identities.wrote(key, stored);
+            ctx.index.put(key, Some(stored.links()));
+            Ok(Step::Done)
+        }
+        // Changed or gone meanwhile: what it is now is asked of the API server itself.
+        Err(why) if why.is(409) || why.is(404) => {
+            debug!(identity = %key, "status is not as it was seen: {why}");
+            ctx.metrics.conflict();
+            refresh(ctx, key, object).await?;
+            Ok(Step::Again)
+        }
+        Err(why) => Err(writing("the status")(why)),
+    }
+}
+
+fn difference(
+    before: Option<&api::AgentIdentityStatus>,
+    after: &api::AgentIdentityStatus,
+) -> Option<serde_json::Value> {
+    let before = before.and_then(|status| serde_json::to_value(status).ok());
+    let after = serde_json::to_value(after).unwrap_or_default();
+    merge_patch(&before.unwrap_or_else(|| json!({})), &after)
+}
+
+/// Reads the identity itself. `None`: it is gone, or another object has its name.
+async fn refresh(
+    ctx: &Context,
+    key: &ObjectKey,
+    object: &api::AgentIdentity,
+) -> Result<Option<api::AgentIdentity>, PassError> {
+    let identities: Api<api::AgentIdentity> =
+        Api::namespaced(ctx.clients.reads.clone(), key.namespace());
+    let live = identities.get_opt(&key.name).await?;
+    if let Some(live) = &live {
+        ctx.identities.wrote(key, live.clone());
+    }
+    Ok(live.filter(|live| live.uid() == object.uid()))
+}
+
+/// A credential was written, but its record was not: if the identity is over or suspended by now,
+/// or gone, the write is taken back. Otherwise the next pass finds it and records it.
+async fn undo(
+    ctx: &Context,
+    key: &ObjectKey,
+    object: &api::AgentIdentity,
+    version: &SecretVersion,
+) -> Result<(), PassError> {
+    let live = refresh(ctx, key, object).await?;
+    let wanted = live.as_ref().is_some_and(|live| {
+        parse::recorded(live).completed.is_none()
+            && matches!(live.spec.desired_state, api::DesiredState::Active)
+            && live.metadata.deletion_timestamp.is_none()
+    });
+    if !wanted {
+        warn!(identity = %key, secret = version.name, "took a credential back: the identity ended meanwhile");
+        delete_secret(ctx, key.namespace(), version).await?;
+    }
+    Ok(())
+}
+
+/// Deletes the Secret that is there, if it is ours.
+async fn remove(ctx: &Context, seen: &Observed) -> Result<(), PassError> {
+    let version = match &seen.credential {
+        CredentialSeen::Unread(version)
+        | CredentialSeen::Adoptable { version, .. }
+        | CredentialSeen::Tampered(version) => version,
+        CredentialSeen::AsRecorded | CredentialSeen::NotYet => match &seen.recorded.secret {
+            Some(version) => version,
+            None => return Ok(()),
+        },
+        _ => return Ok(()),
+    };
+    delete_secret(ctx, &seen.identity.namespace, version).await?;
+    ctx.metrics.retired(ended_at(seen), ctx.clock.now());
+    Ok(())
+}
+
+/// When the end was seen, for the latency of retirement.
+fn ended_at(seen: &Observed) -> Timestamp {
+    seen.recorded.finished.unwrap_or(seen.now)
+}
+
+/// Deletes a Secret by its UID: never another one under the same name.
+pub(crate) async fn delete_secret(
+    ctx: &Context,
+    namespace: &str,
+    version: &SecretVersion,
+) -> Result<(), PassError> {
+    let params = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: Some(version.uid.clone()),
+            resource_version: None,
+        }),
+        ..DeleteParams::default()
+    };
+    let secrets = secrets(ctx, namespace);
+    match ctx.gate.run(secrets.delete(&version.name, &params)).await {
+        // Gone, or another one by now: what was ours isn't there.
+        Err(why) if !why.is(404) && !why.is(409) => Err(writing("the Secret's deletion")(why)),
+        _ => {
+            let key = ObjectKey::new(Some(namespace), &version.name);
+            ctx.secrets.deleted(&key, &version.uid);
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Agent identities: a certificate while the task runs, and nothing after.
+//!
+//! ```text
+//!  watches ─▶ queue ─▶ observe ─▶ plan ─▶ execute ─▶ API server
+//!                        ▲          pure     │
+//!                        └── at the deadline ┘
+//! ```
+
+mod execute;
+mod issuable;
+mod observe;
+mod observed;
+mod over;
+mod parse;
+mod plan;
+mod reconcile;
+mod store;
+
+pub(crate) use execute::PassError;
+pub(crate) use observe::urgency;
+pub(crate) use observed::{
+    Admits, Certificate, Identity, OwnerState, Refusal, SecretVersion, TaskRef, TaskSeen, TaskState,
+};
+pub(crate) use parse::{created, grant};
+pub(crate) use plan::{BACKDATE, renewal};
+pub(crate) use reconcile::{reconcile, sweep};
+pub(crate) use store::{Identities, Object};

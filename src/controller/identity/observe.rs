@@ -1,0 +1,244 @@
+//! Looks at everything that decides about one identity.
+
+use countersign_api as api;
+use countersign_runtime::{ObjectKey, Urgency};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::api::Api;
+
+use super::observed::{
+    Admits, Authority, CredentialSeen, Delivery, Desired, DomainSeen, Identity, Observed,
+    OwnerSeen, OwnerState, Recorded, Refusal, TaskSeen, TaskState,
+};
+use super::{parse, plan};
+use crate::context::Context;
+use crate::secret::Held;
+
+/// Looks, mostly at what the watches have brought. The API server itself is asked where absence
+/// would end something: that a watch doesn't show an object proves nothing.
+pub(crate) async fn observe(
+    ctx: &Context,
+    key: &ObjectKey,
+    object: &api::AgentIdentity,
+) -> kube::Result<Observed> {
+    let identity = parse::identity(object);
+    let recorded = parse::recorded(object);
+    let over = recorded.completed.is_some() || identity.deleting;
+    let issued = recorded.first_issue.is_some();
+    let credential = credential(ctx, key, &identity, &recorded);
+    let (task, owner) = if over {
+        (TaskSeen::NotYet, OwnerSeen::Missing)
+    } else {
+        (
+            task(ctx, &identity, &recorded).await?,
+            owner(ctx, &identity, issued).await?,
+        )
+    };
+    let now = plan::whole_seconds(ctx.clock.now());
+    Ok(Observed {
+        now,
+        domain: domain(ctx, &identity, &recorded),
+        closed: ctx.installation.closed(identity.created),
+        clock_off: ctx.skew.off(),
+        identity,
+        recorded,
+        task,
+        owner,
+        credential,
+    })
+}
+
+/// How soon to look, by what the watches have brought: ends before renewals before first issues.
+pub(crate) fn urgency(ctx: &Context, key: &ObjectKey) -> Urgency {
+    let Some(object) = ctx.identities.get(key) else {
+        return Urgency::Retire;
+    };
+    let object = &object.0;
+    let Some(status) = &object.status else {
+        return Urgency::Issue;
+    };
+    if status.certificate.is_none() && status.secret.is_none() {
+        return Urgency::Issue;
+    }
+    let live = status.secret.is_some()
+        || status
+            .certificate
+            .as_ref()
+            .is_some_and(|certificate| certificate.chain.is_some());
+    let wanted = matches!(object.spec.desired_state, api::DesiredState::Active);
+    let task = &object.spec.task_ref;
+    let running = || {
+        let task = super::observed::TaskRef {
+            group: task.group.clone(),
+            resource: task.resource.clone(),
+            name: task.name.clone(),
+            uid: task.uid.clone(),
+        };
+        !matches!(
+            ctx.tasks.see(key.namespace(), &task),
+            TaskSeen::Missing
+                | TaskSeen::Found {
+                    state: TaskState::Succeeded | TaskState::Failed | TaskState::Deleting,
+                    ..
+                }
+        )
+    };
+    let owned = || {
+        let owner = ObjectKey::new(None, &object.spec.owner_ref.name);
+        let owner = ctx.owners.get(&owner);
+        owner.is_some_and(|owner| owner.state == OwnerState::Active)
+    };
+    if live && !(wanted && owned() && running()) {
+        Urgency::Retire
+    } else {
+        Urgency::Renew
+    }
+}
+
+async fn task(ctx: &Context, identity: &Identity, recorded: &Recorded) -> kube::Result<TaskSeen> {
+    let task = &identity.task;
+    let seen = ctx.tasks.see(&identity.namespace, task);
+    let bound = recorded.task_uid.as_ref().or(task.uid.as_ref());
+    if seen != TaskSeen::Missing || bound.is_none() {
+        return Ok(seen);
+    }
+    // It would end for good: only the API server itself may say so.
+    let live = ctx.tasks.ask(&identity.namespace, task).await?;
+    Ok(match live {
+        Some(_) => TaskSeen::NotYet,
+        None => TaskSeen::Missing,
+    })
+}
+
+async fn owner(ctx: &Context, identity: &Identity, issued: bool) -> kube::Result<OwnerSeen> {
+    let key = ObjectKey::new(None, &identity.owner);
+    let owner = match ctx.owners.get(&key) {
+        Some(owner) => crate::owner::Owner::clone(&owner),
+        None if issued => {
+            let owners: Api<api::AgentOwner> = Api::all(ctx.clients.reads.clone());
+            match owners.get_opt(&identity.owner).await? {
+                Some(object) => crate::owner::Owner::of(&object),
+                None => return Ok(OwnerSeen::Missing),
+            }
+        }
+        None => return Ok(OwnerSeen::Missing),
+    };
+    let admits = match &identity.requester {
+        Some(requester) if owner.has(requester) => Admits::Yes,
+        Some(requester) if owner.state == OwnerState::Active => {
+            ctx.binders.may_bind(requester, &identity.owner).await
+        }
+        _ => Admits::No,
+    };
+    Ok(OwnerSeen::Found {
+        state: owner.state,
+        grants: owner.grants,
+        admits,
+    })
+}
+
+fn domain(ctx: &Context, identity: &Identity, recorded: &Recorded) -> DomainSeen {
+    let Some(domain) = ctx.domains.get(&identity.trust_domain) else {
+        return DomainSeen::Missing;
+    };
+    let namespace = ObjectKey::new(None, &identity.namespace);
+    let labels = ctx.namespaces.get(&namespace);
+    let certificate = recorded.certificate.as_ref();
+    let sequence = match identity.delivery {
+        Delivery::Secret { .. } => Some(recorded.bundle_sequence.unwrap_or(0)),
+        Delivery::Request { .. } | Delivery::Workload => None,
+    };
+    DomainSeen::Found {
+        admits_namespace: labels.is_some_and(|labels| domain.admits(&labels)),
+        default_ttl_seconds: domain.default_ttl_seconds,
+        max_ttl_seconds: domain.max_ttl_seconds,
+        max_lifetime_seconds: domain.max_lifetime_seconds,
+        ready: match &domain.signing {
+            Ok(signing) => Ok(Authority {
+                reissue: certificate
+                    .is_some_and(|it| signing.must_reissue(&it.authority_id, sequence)),
+            }),
+            Err(why) => Err(Refusal::clone(why)),
+        },
+    }
+}
+
+fn credential(
+    ctx: &Context,
+    key: &ObjectKey,
+    identity: &Identity,
+    recorded: &Recorded,
+) -> CredentialSeen {
+    let name = match &identity.delivery {
+        Delivery::Secret { name } => name,
+        Delivery::Request { .. } | Delivery::Workload => {
+            let live = recorded
+                .certificate
+                .as_ref()
+                .is_some_and(|it| it.chain.is_some());
+            return if live {
+                CredentialSeen::AsRecorded
+            } else {
+                CredentialSeen::Missing
+            };
+        }
+    };
+    let Some(store) = ctx.secrets.store(&identity.namespace) else {
+        return CredentialSeen::NotEnabled;
+    };
+    if !store.synced() {
+        return CredentialSeen::NotYet;
+    }
+    let secret = ObjectKey::new(Some(&identity.namespace), name);
+    let held = ctx.secrets.get(&secret);
+    let ours = held.as_ref().filter(|held| *held.identity == *identity.uid);
+    // What is ours and over is taken away, whoever claims the name by now.
+    let claims =
+        recorded.completed.is_none() && !identity.deleting && identity.desired == Desired::Active;
+    if claims
+        && ours.is_none()
+        && let Some(by) = rival(ctx, key, identity, &secret, held.as_ref())
+    {
+        return CredentialSeen::Taken { by };
+    }
+    match (ours, held.is_some()) {
+        (Some(held), _) => {
+            let version = held.version(name);
+            if recorded.certificate.is_some() && recorded.secret.as_ref() == Some(&version) {
+                CredentialSeen::AsRecorded
+            } else {
+                CredentialSeen::Unread(version)
+            }
+        }
+        (None, true) => CredentialSeen::Foreign,
+        (None, false) => CredentialSeen::Missing,
+    }
+}
+
+/// Another identity with a better claim to the Secret's name: the one whose label it has, else the
+/// older, else the one with the smaller UID.
+fn rival(
+    ctx: &Context,
+    key: &ObjectKey,
+    identity: &Identity,
+    secret: &ObjectKey,
+    held: Option<&Held>,
+) -> Option<String> {
+    let others = ctx.index.of_secret(secret).into_iter();
+    let others = others
+        .filter(|other| other != key)
+        .filter_map(|other| ctx.identities.get(&other));
+    let rank = |uid: &str, created: Timestamp| {
+        let holds = held.is_some_and(|held| *held.identity == *uid);
+        (!holds, created, uid.to_owned())
+    };
+    let own = rank(&identity.uid, identity.created);
+    others
+        .map(|other| {
+            let created = parse::created(&other.0);
+            (rank(&other.0.uid().unwrap_or_default(), created), other)
+        })
+        .filter(|(theirs, _)| *theirs < own)
+        .min_by(|(a, _), (b, _)| a.cmp(b))
+        .map(|(_, other)| other.0.name_any())
+}

@@ -1,0 +1,113 @@
+//! Are the admission policies in place, and as they were shipped?
+//!
+//! What an identity says of its requester can be believed only because the API server's own
+//! policies wrote it. Without them nothing is issued.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use crate::identity::Refusal;
+
+/// What is known of the policies.
+#[derive(Debug, Default)]
+pub(crate) struct Installation {
+    seen: Mutex<BTreeMap<String, Policy>>,
+    verdict: ArcSwapOption<Verdict>,
+}
+
+/// One policy or binding, as seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Policy {
+    /// Its spec is the one that is shipped.
+    pub(crate) as_shipped: bool,
+    pub(crate) created: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Verdict {
+    /// In place since the newest of them was created.
+    Since(Timestamp),
+    Trouble(Refusal),
+}
+
+impl Installation {
+    /// A policy was seen, or is gone. `name` is `<kind>/<name>`. True when that changes anything.
+    pub(crate) fn put(&self, name: &str, policy: Option<Policy>) -> bool {
+        let mut seen = self.seen.lock();
+        match policy {
+            Some(policy) => seen.insert(name.to_owned(), policy),
+            None => seen.remove(name),
+        };
+        let verdict = judge(&seen);
+        let changed = self.verdict.load().as_deref() != Some(&verdict);
+        self.verdict.store(Some(Arc::new(verdict)));
+        changed
+    }
+
+    /// What is wrong with the policies.
+    pub(crate) fn trouble(&self) -> Option<Refusal> {
+        match self.verdict.load().as_deref() {
+            Some(Verdict::Since(_)) => None,
+            Some(Verdict::Trouble(why)) => Some(Refusal::clone(why)),
+            None => Some(judge_nothing()),
+        }
+    }
+
+    /// Why an identity created at `created` can't be issued.
+    pub(crate) fn closed(&self, created: Timestamp) -> Option<Refusal> {
+        match self.verdict.load().as_deref() {
+            // To the second: what was created in the same one may have been stamped.
+            Some(Verdict::Since(since)) if created >= *since => None,
+            Some(Verdict::Since(_)) => Some(Refusal {
+                reason: "RequesterUnverified",
+                message: "the identity is older than the admission policies, so that nobody knows who asked for it: create it again".to_owned(),
+            }),
+            Some(Verdict::Trouble(why)) => Some(Refusal::clone(why)),
+            None => Some(judge_nothing()),
+        }
+    }
+}
+
+fn judge_nothing() -> Refusal {
+    Refusal {
+        reason: "PoliciesUnknown",
+        message: "the admission policies have not been looked at yet".to_owned(),
+    }
+}
+
+fn judge(seen: &BTreeMap<String, Policy>) -> Verdict {
+    let mut missing = Vec::new();
+    let mut altered = Vec::new();
+    let mut since = Timestamp::UNIX_EPOCH;
+    for name in countersign_api::admission::names() {
+        match seen.get(&name) {
+            None => missing.push(name),
+            Some(policy) if !policy.as_shipped => altered.push(name),
+            Some(policy) => since = since.max(policy.created),
+        }
+    }
+    let trouble = |reason, what: &str, names: Vec<String>| {
+        Verdict::Trouble(Refusal {
+            reason,
+            message: format!(
+                "{what}: {}; apply crds/ again (countersign crds | kubectl apply --server-side -f -). Nothing is issued meanwhile",
+                names.join(", ")
+            ),
+        })
+    };
+    if !missing.is_empty() {
+        trouble("PoliciesMissing", "admission policies are missing", missing)
+    } else if !altered.is_empty() {
+        trouble(
+            "PoliciesAltered",
+            "admission policies were altered",
+            altered,
+        )
+    } else {
+        Verdict::Since(since)
+    }
+}

@@ -1,0 +1,191 @@
+//! What the operator counts. Labels are bounded: no name, no namespace, no UID.
+
+use std::sync::atomic::AtomicU64;
+
+use countersign_runtime::Urgency;
+use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// From 5 ms (an idle control plane) to a minute.
+const LATENCY_BUCKETS: [f64; 13] = [
+    0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
+];
+
+/// All metrics of the controllers; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    issue_latency: Histogram,
+    issued: Counter,
+    renewed: Counter,
+    retired: Counter,
+    retirement_latency: Histogram,
+    conflicts: Counter,
+    passes: Family<Pass, Counter>,
+    queue: Family<Class, Gauge>,
+    soonest_expiry: Gauge<f64, AtomicU64>,
+    authority_expiry: Family<DomainLabel, Gauge<f64, AtomicU64>>,
+    clock_skew: Gauge,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Pass {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Class {
+    urgency: &'static str,
+}
+
+/// Trust domains are few.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DomainLabel {
+    trust_domain: String,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            issue_latency: Histogram::new(LATENCY_BUCKETS),
+            issued: Counter::default(),
+            renewed: Counter::default(),
+            retired: Counter::default(),
+            retirement_latency: Histogram::new(LATENCY_BUCKETS),
+            conflicts: Counter::default(),
+            passes: Family::default(),
+            queue: Family::default(),
+            soonest_expiry: Gauge::default(),
+            authority_expiry: Family::default(),
+            clock_skew: Gauge::default(),
+        };
+        let Self {
+            issue_latency,
+            issued,
+            renewed,
+            retired,
+            retirement_latency,
+            conflicts,
+            passes,
+            queue,
+            soonest_expiry,
+            authority_expiry,
+            clock_skew,
+        } = metrics.clone();
+        registry.register_with_unit(
+            "certificate_issue_latency",
+            "From an identity's creation to its first certificate; creation is known to the second",
+            Unit::Seconds,
+            issue_latency,
+        );
+        registry.register("certificates_issued", "First certificates", issued);
+        registry.register("certificates_renewed", "Renewals and re-issues", renewed);
+        registry.register("credentials_retired", "Credentials taken away", retired);
+        registry.register_with_unit(
+            "retirement_latency",
+            "From the moment an end was seen, known to the second, to the credential's deletion",
+            Unit::Seconds,
+            retirement_latency,
+        );
+        registry.register(
+            "write_conflicts",
+            "Writes over an outdated version",
+            conflicts,
+        );
+        registry.register("reconcile_passes", "Passes by kind and outcome", passes);
+        registry.register("queue_depth", "What waits, by urgency", queue);
+        registry.register_with_unit(
+            "certificate_soonest_expiry_timestamp",
+            "When the first live certificate ends (Unix time)",
+            Unit::Seconds,
+            soonest_expiry,
+        );
+        registry.register_with_unit(
+            "authority_expiry_timestamp",
+            "When the active authority of a trust domain ends (Unix time)",
+            Unit::Seconds,
+            authority_expiry,
+        );
+        registry.register_with_unit(
+            "clock_skew",
+            "By how much this clock is ahead of the API server's",
+            Unit::Seconds,
+            clock_skew,
+        );
+        metrics
+    }
+
+    pub(crate) fn issued(&self, first: bool, created: Timestamp, now: Timestamp) {
+        if first {
+            self.issued.inc();
+            self.issue_latency.observe(seconds(created, now));
+        } else {
+            self.renewed.inc();
+        }
+    }
+
+    pub(crate) fn retired(&self, ended: Timestamp, now: Timestamp) {
+        self.retired.inc();
+        self.retirement_latency.observe(seconds(ended, now));
+    }
+
+    pub(crate) fn conflict(&self) {
+        self.conflicts.inc();
+    }
+
+    pub(crate) fn passed(&self, kind: &'static str, outcome: &'static str) {
+        self.passes.get_or_create(&Pass { kind, outcome }).inc();
+    }
+
+    pub(crate) fn queued(&self, len: impl Fn(Urgency) -> usize) {
+        for (urgency, word) in [
+            (Urgency::Retire, "retire"),
+            (Urgency::Renew, "renew"),
+            (Urgency::Issue, "issue"),
+        ] {
+            let gauge = self.queue.get_or_create(&Class { urgency: word });
+            gauge.set(i64::try_from(len(urgency)).unwrap_or(i64::MAX));
+        }
+    }
+
+    pub(crate) fn soonest_expiry(&self, moment: Option<Timestamp>) {
+        self.soonest_expiry.set(moment.map_or(0.0, unix));
+    }
+
+    pub(crate) fn authority_expiry(&self, domain: &str, moment: Timestamp) {
+        let label = DomainLabel {
+            trust_domain: domain.to_owned(),
+        };
+        self.authority_expiry
+            .get_or_create(&label)
+            .set(unix(moment));
+    }
+
+    pub(crate) fn domain_gone(&self, domain: &str) {
+        self.authority_expiry.remove(&DomainLabel {
+            trust_domain: domain.to_owned(),
+        });
+    }
+
+    pub(crate) fn clock_skew(&self, seconds: i64) {
+        self.clock_skew.set(seconds);
+    }
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64().max(0.0)
+}
+
+fn unix(moment: Timestamp) -> f64 {
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "seconds since 1970 are exact in f64"
+    )]
+    let seconds = moment.as_second() as f64;
+    seconds
+}

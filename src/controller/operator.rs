@@ -1,0 +1,373 @@
+//! Puts everything together and keeps it running.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_runtime::{
+    Candidate, Check, Clients, Clock, Health, Leadership, Outcome, Queue, Store, Supervisor,
+    TaskEnded, Urgency, WatchMetrics, WatchProgress,
+};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, ObjectMeta, PostParams};
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use crate::context::{Context, Work};
+use crate::event::Events;
+use crate::follow;
+use crate::identity::{self, Identities, PassError};
+use crate::index::Index;
+use crate::installation::Installation;
+use crate::metrics::Metrics;
+use crate::requester::Binders;
+use crate::secret::Secrets;
+use crate::skew::Skew;
+use crate::task::{Kinds, Told, Watches};
+use crate::trust_domain::{self, Domains};
+use crate::write::{Gate, WriteError, is_status};
+
+/// The Lease that elects the leader.
+const LEASE: &str = "countersign-operator";
+/// A watch whose connection stays open and brings nothing, not even a bookmark, for so long hangs:
+/// the API server sends a bookmark about once a minute.
+const WATCH_BOUND: Duration = Duration::from_secs(150);
+/// A new leader waits at most so long for its trust domains before it looks at identities.
+const DOMAINS_BOUND: Duration = Duration::from_secs(10);
+/// How often gauges are computed.
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
+/// How long a stopping process may take to give its lease back.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How the operator runs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The operator's own namespace: lease, authorities, bundles.
+    pub namespace: String,
+    /// Where credentials may be written as Secrets; `None` for every namespace.
+    pub secret_namespaces: Option<Vec<String>>,
+    /// How many objects are worked on at once.
+    pub workers: usize,
+    /// Where `/healthz`, `/readyz` and `/metrics` are served, in plain HTTP.
+    pub listen: Option<SocketAddr>,
+    /// How long a changed Secret takes to reach a running agent, in seconds: a next authority signs
+    /// only after it was in the bundle for so long.
+    pub propagation_seconds: u64,
+    /// What tells the time.
+    pub clock: Clock,
+}
+
+/// Why the operator ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperatorError {
+    /// The API server can't be reached or refuses.
+    #[error("can't start: {0}")]
+    Start(#[from] kube::Error),
+    /// The address for health and metrics can't be had.
+    #[error("can't listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A part that must run for ever ended.
+    #[error(transparent)]
+    Ended(#[from] TaskEnded),
+}
+
+/// Runs the operator until `stop` is done, then gives the lease back.
+///
+/// # Errors
+/// It can't start, or a part of it ended.
+pub async fn run(
+    config: kube::Config,
+    settings: Settings,
+    stop: impl Future,
+) -> Result<(), OperatorError> {
+    let mut registry = Registry::with_prefix("countersign");
+    let progress = WatchProgress::new();
+    let watch_metrics = WatchMetrics::register(&mut registry);
+    let metrics = Metrics::register(&mut registry);
+    let clients = Clients::connect(config, &progress)?;
+    let candidate = Candidate::new(settings.namespace.as_str(), LEASE);
+    let leadership = Leadership::new(clients.writes.clone(), candidate);
+    leadership.register(&mut registry);
+    let listener = match settings.listen {
+        Some(address) => Some(
+            TcpListener::bind(address)
+                .await
+                .map_err(|source| OperatorError::Listen { address, source })?,
+        ),
+        None => None,
+    };
+    ensure_namespace(&clients, &settings.namespace).await?;
+    let ctx = context(&settings, clients, &leadership, metrics, &watch_metrics);
+    ctx.skew.compare(&ctx.clients.reads, &ctx.clock).await;
+
+    let mut all = Supervisor::new(GRACE);
+    follow::follow(&ctx, &watch_metrics, &mut all);
+    let c = Arc::clone(&ctx);
+    all.spawn("watch tasks", async move {
+        let index = Arc::clone(&c.index);
+        Arc::clone(&c.tasks).run(move || index.kinds_in_use()).await;
+    });
+    let c = Arc::clone(&ctx);
+    all.spawn("compare clocks", async move {
+        let client = c.clients.reads.clone();
+        c.skew
+            .follow(&client, &c.clock, || follow::everything(&c))
+            .await;
+    });
+    let (c, l) = (Arc::clone(&ctx), leadership.clone());
+    all.spawn("work", async move { lead(c, l, settings.workers).await });
+    let c = Arc::clone(&ctx);
+    all.spawn("measure", async move { measure(&c).await });
+    if let Some(listener) = listener {
+        let health = health(&ctx, &progress, registry);
+        all.spawn("serve health and metrics", health.serve(listener));
+    }
+    let l = leadership.clone();
+    all.spawn("take part in the election", l.run());
+    all.spawn_graceful("give the lease back", |mut stopping| async move {
+        stopping.stopped().await;
+        leadership.release().await;
+    });
+    all.run_until(stop).await?;
+    Ok(())
+}
+
+async fn ensure_namespace(clients: &Clients, name: &str) -> kube::Result<()> {
+    let namespaces: Api<Namespace> = Api::all(clients.writes.clone());
+    // Who may not look at namespaces was given one.
+    match namespaces.get_metadata_opt(name).await {
+        Err(why) if is_status(&why, 403) => return Ok(()),
+        Err(why) => return Err(why),
+        Ok(Some(_)) => return Ok(()),
+        Ok(None) => {}
+    }
+    let namespace = Namespace {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
+        ..Namespace::default()
+    };
+    match namespaces.create(&PostParams::default(), &namespace).await {
+        Err(why) if !is_status(&why, 409) => Err(why),
+        _ => Ok(()),
+    }
+}
+
+fn context(
+    settings: &Settings,
+    clients: Clients,
+    leadership: &Leadership,
+    metrics: Metrics,
+    watch_metrics: &WatchMetrics,
+) -> Arc<Context> {
+    let kinds = Arc::new(Kinds::compiled_in());
+    let index = Arc::new(Index::default());
+    Arc::new_cyclic(|ctx: &std::sync::Weak<Context>| {
+        let told = {
+            let ctx = std::sync::Weak::clone(ctx);
+            move |what: Told<'_>| {
+                if let Some(ctx) = ctx.upgrade() {
+                    let identities = match what {
+                        Told::Task(kind, task) => ctx.index.of_task(kind, task),
+                        Told::Kind(kind) => ctx.index.of_kind(kind),
+                    };
+                    ctx.look_at_all(identities);
+                }
+            }
+        };
+        let reads = clients.reads.clone();
+        let tasks = Watches::new(reads, Arc::clone(&kinds), watch_metrics.clone(), told);
+        Context {
+            events: Events::new(clients.writes.clone(), Gate::new(leadership.clone())),
+            gate: Gate::new(leadership.clone()),
+            clock: settings.clock.clone(),
+            metrics,
+            namespace: settings.namespace.clone(),
+            propagation_seconds: settings.propagation_seconds,
+            identities: Identities::default(),
+            index,
+            namespaces: Arc::new(Store::new()),
+            owners: Arc::new(Store::new()),
+            trust_domains: Arc::new(Store::new()),
+            task_kinds: Arc::new(Store::new()),
+            kinds,
+            domains: Domains::default(),
+            secrets: Secrets::new(settings.secret_namespaces.as_deref()),
+            tasks: Arc::new(tasks),
+            binders: Binders::new(clients.writes.clone()),
+            installation: Installation::default(),
+            skew: Skew::default(),
+            queue: Arc::new(Queue::new()),
+            domain_queue: Queue::new(),
+            clients,
+        }
+    })
+}
+
+/// Works while it leads. Never returns.
+async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
+    let mut changes = leadership.changes();
+    loop {
+        while !leadership.is_leader() {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+        info!("leading");
+        follow::synced(&ctx).await;
+        let lost = async {
+            while leadership.is_leader() {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let mut team = tokio::task::JoinSet::new();
+        let c = Arc::clone(&ctx);
+        team.spawn(async move { work_on_domains(&c).await });
+        ctx.trust_domains
+            .for_each(|key, _| ctx.look_at_domain(&key.name));
+        let ready = domains_known(&ctx);
+        if timeout(DOMAINS_BOUND, ready).await.is_err() {
+            warn!("some trust domains are not there yet; looking at identities all the same");
+        }
+        follow::everything(&ctx);
+        for _ in 0..workers {
+            let c = Arc::clone(&ctx);
+            team.spawn(async move { work(&c).await });
+        }
+        tokio::select! {
+            () = lost => warn!("lost the lease: nothing is written any more"),
+            ended = team.join_next() => {
+                // A worker that panicked takes the process along: see the Supervisor.
+                warn!(?ended, "a worker ended");
+                return;
+            }
+        }
+        team.shutdown().await;
+    }
+}
+
+async fn domains_known(ctx: &Context) {
+    loop {
+        let mut all = true;
+        ctx.trust_domains
+            .for_each(|key, _| all &= ctx.domains.get(&key.name).is_some());
+        if all {
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn work(ctx: &Context) {
+    loop {
+        let key = ctx.queue.next().await;
+        let (kind, result) = match &key {
+            Work::Identity(identity) => ("identity", identity::reconcile(ctx, identity).await),
+            Work::Orphan(secret) => ("orphan", identity::sweep(ctx, secret).await),
+        };
+        let outcome = match result {
+            Ok(outcome) => {
+                let settled = matches!(outcome, Outcome::Settled { .. });
+                ctx.metrics
+                    .passed(kind, if settled { "settled" } else { "again" });
+                outcome
+            }
+            Err(why) => {
+                ctx.metrics.passed(kind, why.category());
+                if !is_not_leader(&why) {
+                    warn!(object = ?key, category = why.category(), "pass failed: {why}");
+                }
+                Outcome::Failed {
+                    urgency: match &key {
+                        Work::Identity(identity) => identity::urgency(ctx, identity),
+                        Work::Orphan(_) => Urgency::Retire,
+                    },
+                }
+            }
+        };
+        ctx.queue.done(&key, outcome);
+    }
+}
+
+fn is_not_leader(why: &PassError) -> bool {
+    matches!(
+        why,
+        PassError::Write {
+            source: WriteError::NotLeader(_),
+            ..
+        }
+    )
+}
+
+async fn work_on_domains(ctx: &Context) {
+    loop {
+        let name = ctx.domain_queue.next().await;
+        let outcome = match trust_domain::reconcile(ctx, &name).await {
+            Ok(outcome) => {
+                ctx.metrics.passed("trust_domain", "settled");
+                outcome
+            }
+            Err(why) => {
+                ctx.metrics.passed("trust_domain", "failed");
+                warn!(trust_domain = name, "pass failed: {why}");
+                Outcome::Failed {
+                    urgency: Urgency::Issue,
+                }
+            }
+        };
+        ctx.domain_queue.done(&name, outcome);
+    }
+}
+
+async fn measure(ctx: &Context) {
+    loop {
+        ctx.metrics.queued(|urgency| ctx.queue.len(urgency));
+        ctx.metrics.clock_skew(ctx.skew.seconds());
+        let now = ctx.clock.now();
+        let mut soonest = None;
+        ctx.identities.seen().for_each(|_, object| {
+            let status = object.0.status.as_ref();
+            let certificate = status.and_then(|status| status.certificate.as_ref());
+            // A renewal is due only for what is live.
+            let live = certificate.filter(|it| it.renewal_time.is_some() && it.not_after.0 > now);
+            if let Some(certificate) = live {
+                soonest = soonest.into_iter().chain([certificate.not_after.0]).min();
+            }
+        });
+        ctx.metrics.soonest_expiry(soonest);
+        sleep(MEASURE_EVERY).await;
+    }
+}
+
+fn health(ctx: &Arc<Context>, progress: &WatchProgress, registry: Registry) -> Health {
+    let progress = progress.clone();
+    let watches: Check = Arc::new(move || match progress.stalest() {
+        Some((path, silent)) if silent > WATCH_BOUND => Err(format!(
+            "the watch of {path} has been silent for {} s",
+            silent.as_secs()
+        )),
+        _ => Ok(()),
+    });
+    let c = Arc::clone(ctx);
+    let synced: Check = Arc::new(move || {
+        if c.identities.seen().synced() && c.trust_domains.synced() && c.owners.synced() {
+            Ok(())
+        } else {
+            Err("not all objects have been listed yet".to_owned())
+        }
+    });
+    Health::new(Arc::new(registry))
+        .live("watches", watches)
+        .ready("synced", synced)
+}

@@ -1,0 +1,19 @@
+//! Trust domains: authorities, their rotation, and the bundle that verifiers trust.
+//!
+//! ```text
+//!  TrustDomain, its authority's Secret, what is published ─▶ plan ─▶ store, then sign, then publish
+//! ```
+//!
+//! An authority is stored before anything is signed by it, over the very version that was read: of
+//! two writers one loses, and nothing was signed by the loser.
+
+mod domain;
+mod plan;
+mod publish;
+mod reconcile;
+mod stored;
+
+pub(crate) use domain::{Domains, Signing};
+pub(crate) use plan::refusal;
+pub(crate) use reconcile::reconcile;
+pub(crate) use stored::AUTHORITY_LABEL;

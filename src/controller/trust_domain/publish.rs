@@ -1,0 +1,156 @@
+//! Tells the world what to trust: a ConfigMap for everybody, a ClusterTrustBundle where the API
+//! server has them.
+
+use std::collections::BTreeMap;
+
+use countersign_authority::Bundle;
+use k8s_openapi::api::certificates::v1::{ClusterTrustBundle, ClusterTrustBundleSpec};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt as _;
+use kube::api::{Api, ObjectMeta, PostParams};
+
+use crate::context::Context;
+use crate::identity::Refusal;
+use crate::secret::{MANAGED_BY, MANAGED_BY_LABEL};
+use crate::write::WriteError;
+
+/// The signer that ClusterTrustBundles are published for.
+const SIGNER_NAME: &str = "countersign.dev/agent";
+/// How often verifiers should fetch the bundle again: well within the propagation of a rotation.
+const REFRESH_HINT_SECONDS: u64 = 60;
+/// Digest of the bundle that is published.
+const DIGEST_ANNOTATION: &str = "countersign.dev/bundle-digest";
+
+/// What came of it: the digest that is published now, and what is wrong.
+pub(crate) struct Published {
+    pub(crate) digest: Option<String>,
+    pub(crate) trouble: Option<Refusal>,
+}
+
+/// Publishes `bundle`, where it isn't published already.
+pub(crate) async fn publish(
+    ctx: &Context,
+    domain: &str,
+    bundle: &Bundle,
+) -> kube::Result<Published> {
+    let config_map = publish_config_map(ctx, domain, bundle).await?;
+    let trust_bundle = publish_trust_bundle(ctx, domain, bundle).await?;
+    let digest = config_map.is_none().then(|| bundle.digest());
+    Ok(Published {
+        digest,
+        trouble: config_map.or(trust_bundle),
+    })
+}
+
+async fn publish_config_map(
+    ctx: &Context,
+    domain: &str,
+    bundle: &Bundle,
+) -> kube::Result<Option<Refusal>> {
+    let name = format!("{domain}-bundle");
+    let reads: Api<ConfigMap> = Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
+    let before = reads.get_opt(&name).await?;
+    let mut wanted = ConfigMap {
+        metadata: meta(&name, bundle),
+        data: Some(BTreeMap::from([
+            (
+                "bundle.json".to_owned(),
+                bundle.spiffe_json(REFRESH_HINT_SECONDS),
+            ),
+            ("ca.crt".to_owned(), bundle.pem()),
+        ])),
+        ..ConfigMap::default()
+    };
+    let writes: Api<ConfigMap> = Api::namespaced(ctx.clients.writes.clone(), &ctx.namespace);
+    let params = PostParams::default();
+    let written = match before {
+        Some(before) if !ours(&before) => return Ok(Some(conflict("ConfigMap", &name))),
+        Some(before) if before.data == wanted.data => return Ok(None),
+        Some(before) => {
+            wanted.metadata.resource_version = before.resource_version();
+            ctx.gate.run(writes.replace(&name, &params, &wanted)).await
+        }
+        None => ctx.gate.run(writes.create(&params, &wanted)).await,
+    };
+    Ok(written
+        .err()
+        .map(|why| not_written("ConfigMap", &name, &why)))
+}
+
+async fn publish_trust_bundle(
+    ctx: &Context,
+    domain: &str,
+    bundle: &Bundle,
+) -> kube::Result<Option<Refusal>> {
+    let name = format!("countersign.dev:agent:{domain}");
+    let reads: Api<ClusterTrustBundle> = Api::all(ctx.clients.reads.clone());
+    let before = match reads.get_opt(&name).await {
+        Err(why) if crate::write::is_status(&why, 403) => {
+            return Ok(Some(Refusal {
+                reason: "TrustBundleForbidden",
+                message: format!("the operator may not read ClusterTrustBundles: {why}"),
+            }));
+        }
+        other => other?,
+    };
+    let mut wanted = ClusterTrustBundle {
+        metadata: meta(&name, bundle),
+        spec: ClusterTrustBundleSpec {
+            signer_name: Some(SIGNER_NAME.to_owned()),
+            trust_bundle: bundle.pem(),
+        },
+    };
+    let writes: Api<ClusterTrustBundle> = Api::all(ctx.clients.writes.clone());
+    let params = PostParams::default();
+    let written = match before {
+        Some(before) if !ours(&before) => return Ok(Some(conflict("ClusterTrustBundle", &name))),
+        Some(before) if before.spec == wanted.spec => return Ok(None),
+        Some(before) => {
+            wanted.metadata.resource_version = before.resource_version();
+            ctx.gate.run(writes.replace(&name, &params, &wanted)).await
+        }
+        None => ctx.gate.run(writes.create(&params, &wanted)).await,
+    };
+    Ok(match written {
+        Ok(_) => None,
+        // A create finds 404 only where the kind isn't served.
+        Err(why) if why.is(404) => Some(Refusal {
+            reason: "TrustBundleNotServed",
+            message: "this API server has no ClusterTrustBundles (certificates.k8s.io/v1, from Kubernetes 1.37 on): the bundle is in the ConfigMap alone".to_owned(),
+        }),
+        Err(why) => Some(not_written("ClusterTrustBundle", &name, &why)),
+    })
+}
+
+fn meta(name: &str, bundle: &Bundle) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        labels: Some(BTreeMap::from([(
+            MANAGED_BY_LABEL.to_owned(),
+            MANAGED_BY.to_owned(),
+        )])),
+        annotations: Some(BTreeMap::from([(
+            DIGEST_ANNOTATION.to_owned(),
+            bundle.digest(),
+        )])),
+        ..ObjectMeta::default()
+    }
+}
+
+fn ours(object: &impl kube::Resource) -> bool {
+    object.labels().get(MANAGED_BY_LABEL).map(String::as_str) == Some(MANAGED_BY)
+}
+
+fn conflict(kind: &str, name: &str) -> Refusal {
+    Refusal {
+        reason: "BundleConflict",
+        message: format!("{kind} {name} exists and is not the operator's: delete or rename it"),
+    }
+}
+
+fn not_written(kind: &str, name: &str, why: &WriteError) -> Refusal {
+    Refusal {
+        reason: "BundleNotWritten",
+        message: format!("can't write {kind} {name}: {why}"),
+    }
+}

@@ -1,0 +1,277 @@
+//! One pass over one trust domain.
+
+use std::time::Duration;
+
+use countersign_api as api;
+use countersign_authority::AuthorityStatus;
+use countersign_runtime::{ObjectKey, Outcome, Urgency, merge_patch};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::ResourceExt as _;
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::json;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::domain::Domain;
+use super::plan::{Observed, Plan, Stored, plan};
+use super::publish::{Published, publish};
+use super::stored;
+use crate::condition::condition;
+use crate::context::Context;
+use crate::identity::Refusal;
+use crate::write::WriteError;
+
+/// What is published and stored is looked at again after this long, though no event came.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// While Secrets with the next bundle are on their way.
+const LOOK_SOON: Duration = Duration::from_secs(1);
+
+/// Why a pass didn't come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DomainError {
+    #[error("can't read: {0}")]
+    Read(#[from] kube::Error),
+    #[error("can't write {what}: {source}")]
+    Write {
+        what: &'static str,
+        #[source]
+        source: WriteError,
+    },
+}
+
+/// Brings one trust domain to where it should be.
+pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, DomainError> {
+    let key = ObjectKey::new(None, name);
+    let Some(object) = ctx.trust_domains.get(&key) else {
+        // Its keys stay: whoever deleted it by mistake creates it again.
+        ctx.domains.remove(name);
+        ctx.metrics.domain_gone(name);
+        ctx.look_at_all(ctx.index.of_domain(name));
+        return Ok(Outcome::Settled { again: None });
+    };
+    let now = ctx.clock.now();
+    let (stored, secret) = stored::read(ctx, name, &object.spec, now).await?;
+    let published = published_digest(ctx, name, &stored).await?;
+    let planned = plan(Observed {
+        now,
+        name,
+        spec: &object.spec,
+        stored,
+        published,
+        delivered: delivered(ctx, name, now),
+        propagation_seconds: ctx.propagation_seconds,
+    });
+    if let Some(set) = &planned.store {
+        // Over the version that was read: of two writers one loses, and signs nothing.
+        let written = stored::write(ctx, name, secret.as_ref(), set).await;
+        written.map_err(|source| DomainError::Write {
+            what: "the authority's Secret",
+            source,
+        })?;
+        for authority in &planned.authorities {
+            info!(trust_domain = name, authority = %authority.id, slot = %authority.slot, "authority");
+        }
+    }
+    let outcome = match &planned.domain.signing {
+        Ok(signing) => publish(ctx, name, &signing.bundle).await?,
+        Err(why) => {
+            warn!(
+                trust_domain = name,
+                reason = why.reason,
+                "no authority: {}",
+                why.message
+            );
+            Published {
+                digest: None,
+                trouble: Some(Refusal::clone(why)),
+            }
+        }
+    };
+    install(ctx, name, &planned);
+    put_status(ctx, &object, &planned, &outcome, now).await?;
+    Ok(Outcome::Settled {
+        again: Some((again(&planned, now), Urgency::Issue)),
+    })
+}
+
+/// What is published is known by its content; that this bundle is out there counts from then on.
+async fn published_digest(
+    ctx: &Context,
+    name: &str,
+    stored: &Stored,
+) -> kube::Result<Option<String>> {
+    let Stored::BuiltIn(Ok(set)) = stored else {
+        return Ok(None);
+    };
+    if set.active().is_none() {
+        return Ok(None);
+    }
+    Ok(publish(ctx, name, &set.bundle()).await?.digest)
+}
+
+/// The least sequence number of the bundles in the live Secrets of the trust domain.
+fn delivered(ctx: &Context, name: &str, now: Timestamp) -> Option<i64> {
+    let identities = ctx.index.of_domain(name).into_iter();
+    let sequences = identities.filter_map(|key| {
+        let object = ctx.identities.get(&key)?;
+        let status = object.0.status.as_ref()?;
+        let live = status.certificate.as_ref()?.not_after.0 > now;
+        let secret = status.secret.as_ref().filter(|_| live)?;
+        Some(secret.bundle_sequence.unwrap_or(0))
+    });
+    sequences.min()
+}
+
+/// From now on this signs; what must be issued anew is looked at.
+fn install(ctx: &Context, name: &str, planned: &Plan) {
+    let before = ctx.domains.get(name);
+    let changed = before.is_none_or(|before| differs(&before, &planned.domain));
+    ctx.domains.put(name, planned.domain.clone());
+    if let Some(active) = planned.authorities.first() {
+        ctx.metrics.authority_expiry(name, active.not_after);
+    }
+    if changed {
+        ctx.look_at_all(ctx.index.of_domain(name));
+    }
+}
+
+fn differs(a: &Domain, b: &Domain) -> bool {
+    let signing = match (&a.signing, &b.signing) {
+        (Ok(a), Ok(b)) => {
+            a.signer.id() != b.signer.id() || a.bundle != b.bundle || a.refresh != b.refresh
+        }
+        (Err(a), Err(b)) => a != b,
+        _ => true,
+    };
+    signing
+        || a.selector != b.selector
+        || a.default_ttl_seconds != b.default_ttl_seconds
+        || a.max_ttl_seconds != b.max_ttl_seconds
+        || a.max_lifetime_seconds != b.max_lifetime_seconds
+}
+
+fn again(planned: &Plan, now: Timestamp) -> Instant {
+    let refreshing = planned.domain.signing.as_ref().is_ok_and(|it| it.refresh);
+    let bound = if refreshing { LOOK_SOON } else { LOOK_AGAIN };
+    let due = planned.again.map_or(bound, |moment| {
+        let wait = Duration::try_from(moment.duration_since(now)).unwrap_or_default();
+        wait.max(LOOK_SOON) // a change that is due and can't be made yet is no reason to hurry
+    });
+    Instant::now() + due.min(bound)
+}
+
+async fn put_status(
+    ctx: &Context,
+    object: &api::TrustDomain,
+    planned: &Plan,
+    published: &Published,
+    now: Timestamp,
+) -> Result<(), DomainError> {
+    let before = object.status.as_ref();
+    let after = status(ctx, object, planned, published, now);
+    let old = before.and_then(|status| serde_json::to_value(status).ok());
+    let new = serde_json::to_value(&after).unwrap_or_default();
+    let Some(patch) = merge_patch(&old.unwrap_or_else(|| json!({})), &new) else {
+        return Ok(());
+    };
+    let domains: Api<api::TrustDomain> = Api::all(ctx.clients.writes.clone());
+    let body = json!({
+        "metadata": {"resourceVersion": object.resource_version()},
+        "status": patch,
+    });
+    let (name, params, patch) = (
+        object.name_any(),
+        PatchParams::default(),
+        Patch::Merge(body),
+    );
+    let call = domains.patch_status(&name, &params, &patch);
+    match ctx.gate.run(call).await {
+        // Changed or gone meanwhile: its own event brings the next pass.
+        Err(why) if why.is(409) || why.is(404) => Ok(()),
+        Err(source) => Err(DomainError::Write {
+            what: "the status",
+            source,
+        }),
+        Ok(_) => Ok(()),
+    }
+}
+
+fn status(
+    ctx: &Context,
+    object: &api::TrustDomain,
+    planned: &Plan,
+    published: &Published,
+    now: Timestamp,
+) -> api::TrustDomainStatus {
+    let generation = object.metadata.generation.unwrap_or_default();
+    let old = object
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice());
+    let make = |kind: &str, status: bool, reason: &str, message: &str| -> Condition {
+        let old = old.unwrap_or_default();
+        condition(kind, status, reason, message, generation, old, now)
+    };
+    let mut conditions = vec![match &planned.domain.signing {
+        Ok(_) => make(
+            "Ready",
+            true,
+            "AuthorityActive",
+            "an authority is stored and signs",
+        ),
+        Err(why) => make("Ready", false, why.reason, &why.message),
+    }];
+    if let Err(why) = &planned.domain.signing {
+        conditions.push(make("Stalled", true, why.reason, &why.message));
+    }
+    conditions.push(match &published.trouble {
+        None => make(
+            "BundlePublished",
+            true,
+            "Published",
+            "the bundle is published",
+        ),
+        Some(why) => make("BundlePublished", false, why.reason, &why.message),
+    });
+    conditions.push(match ctx.installation.trouble() {
+        None => make(
+            "PoliciesInstalled",
+            true,
+            "Installed",
+            "the admission policies are as shipped",
+        ),
+        Some(why) => make("PoliciesInstalled", false, why.reason, &why.message),
+    });
+    conditions.push(if ctx.skew.off() {
+        make(
+            "ClockSynchronized",
+            false,
+            "ClockSkew",
+            "the operator's clock and the API server's are too far apart: nothing is issued",
+        )
+    } else {
+        make("ClockSynchronized", true, "InStep", "clocks agree")
+    });
+    api::TrustDomainStatus {
+        observed_generation: Some(generation),
+        authorities: planned.authorities.iter().map(authority).collect(),
+        bundle_sequence: planned.domain.signing.as_ref().ok().map(|it| it.sequence()),
+        conditions,
+    }
+}
+
+fn authority(status: &AuthorityStatus) -> api::AuthorityStatus {
+    use countersign_authority::SlotState;
+    api::AuthorityStatus {
+        id: status.id.to_string(),
+        slot: match status.slot {
+            SlotState::Prepared => api::SlotState::Prepared,
+            SlotState::Active => api::SlotState::Active,
+            SlotState::Retired => api::SlotState::Retired,
+            SlotState::Distrusted => api::SlotState::Distrusted,
+        },
+        not_before: Time(status.not_before),
+        not_after: Time(status.not_after),
+    }
+}

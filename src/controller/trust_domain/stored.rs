@@ -1,0 +1,136 @@
+//! The Secret that holds a trust domain's authority.
+
+use std::collections::BTreeMap;
+
+use countersign_api as api;
+use countersign_authority::{AuthoritySet, Signer};
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt as _;
+use kube::api::{Api, ObjectMeta, PostParams};
+
+use super::plan::{Stored, refusal};
+use crate::context::Context;
+use crate::identity::Refusal;
+use crate::secret::{MANAGED_BY, MANAGED_BY_LABEL};
+use crate::write::WriteError;
+
+/// Marks a Secret as the authority of the trust domain that is its value. A Secret without it is
+/// never read as an authority, whoever names it.
+pub(crate) const AUTHORITY_LABEL: &str = "countersign.dev/authority";
+
+/// The name of the Secret with the built-in authorities of a trust domain.
+pub(crate) fn secret_name(domain: &str) -> String {
+    format!("{domain}-authority")
+}
+
+/// Reads the Secret; gives its version for the next write.
+pub(crate) async fn read(
+    ctx: &Context,
+    name: &str,
+    spec: &api::TrustDomainSpec,
+    now: Timestamp,
+) -> kube::Result<(Stored, Option<Secret>)> {
+    let secrets: Api<Secret> = Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
+    if let Some(reference) = &spec.authority.secret_ref {
+        let found = secrets.get_opt(&reference.name).await?;
+        return Ok((
+            Stored::Own(own(ctx, name, &reference.name, found, now)),
+            None,
+        ));
+    }
+    let found = secrets.get_opt(&secret_name(name)).await?;
+    let set = match &found {
+        None => Ok(AuthoritySet::default()),
+        Some(secret) if secret.labels().get(AUTHORITY_LABEL).map(String::as_str) != Some(name) => {
+            Err(countersign_authority::AuthorityError::BadState(format!(
+                "Secret {} lacks the label {AUTHORITY_LABEL}={name}",
+                secret_name(name)
+            )))
+        }
+        Some(secret) => AuthoritySet::from_secret_data(&plain(secret)),
+    };
+    Ok((Stored::BuiltIn(set), found))
+}
+
+/// Writes the authorities over the version that was read, or creates the Secret.
+pub(crate) async fn write(
+    ctx: &Context,
+    name: &str,
+    before: Option<&Secret>,
+    set: &AuthoritySet,
+) -> Result<Secret, WriteError> {
+    let secrets: Api<Secret> = Api::namespaced(ctx.clients.writes.clone(), &ctx.namespace);
+    let data = set.to_secret_data().into_iter();
+    let secret = Secret {
+        metadata: ObjectMeta {
+            name: Some(secret_name(name)),
+            namespace: Some(ctx.namespace.clone()),
+            labels: Some(BTreeMap::from([
+                (AUTHORITY_LABEL.to_owned(), name.to_owned()),
+                (MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned()),
+            ])),
+            uid: before.and_then(|it| it.uid()),
+            resource_version: before.and_then(|it| it.resource_version()),
+            ..ObjectMeta::default()
+        },
+        type_: Some("countersign.dev/authority".to_owned()),
+        data: Some(
+            data.map(|(key, value)| (key, ByteString(value.to_vec())))
+                .collect(),
+        ),
+        ..Secret::default()
+    };
+    let params = PostParams::default();
+    match before {
+        None => ctx.gate.run(secrets.create(&params, &secret)).await,
+        Some(_) => {
+            let name = secret_name(name);
+            ctx.gate.run(secrets.replace(&name, &params, &secret)).await
+        }
+    }
+}
+
+/// An authority of one's own: `tls.crt` (issuing authority first), `tls.key`, `ca.crt` (the roots).
+fn own(
+    ctx: &Context,
+    domain: &str,
+    name: &str,
+    found: Option<Secret>,
+    now: Timestamp,
+) -> Result<Signer, Refusal> {
+    let refuse = |reason, message| Err(Refusal { reason, message });
+    let Some(secret) = found else {
+        return refuse(
+            "AuthoritySecretMissing",
+            format!("there is no Secret {name} in namespace {}", ctx.namespace),
+        );
+    };
+    if secret.labels().get(AUTHORITY_LABEL).map(String::as_str) != Some(domain) {
+        return refuse(
+            "AuthoritySecretNotLabelled",
+            format!("Secret {name} must have the label {AUTHORITY_LABEL}: {domain}"),
+        );
+    }
+    let data = plain(&secret);
+    let text = |key: &str| {
+        data.get(key)
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+    };
+    let (Some(chain), Some(key)) = (text("tls.crt"), text("tls.key")) else {
+        return refuse(
+            "AuthoritySecretIncomplete",
+            format!(
+                "Secret {name} must have tls.crt and tls.key in PEM, and ca.crt with the roots"
+            ),
+        );
+    };
+    Signer::from_pem(chain, key, text("ca.crt"), domain, now).map_err(|why| refusal(&why))
+}
+
+fn plain(secret: &Secret) -> BTreeMap<String, Vec<u8>> {
+    let data = secret.data.iter().flatten();
+    data.map(|(key, value)| (key.clone(), value.0.clone()))
+        .collect()
+}

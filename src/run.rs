@@ -1,0 +1,81 @@
+//! `countersign run`: the composition root.
+
+use anyhow::{Context as _, Result, bail};
+use countersign_controller::{Settings, run as operate};
+use countersign_runtime::Clock;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{LogFormat, Run};
+
+pub(crate) fn run(arguments: Run) -> Result<()> {
+    log(&arguments)?;
+    let settings = Settings {
+        secret_namespaces: secret_namespaces(&arguments.secret_namespaces)?,
+        namespace: arguments.namespace,
+        workers: arguments.workers.into(),
+        listen: arguments.metrics_listen.0,
+        propagation_seconds: arguments.bundle_propagation_seconds,
+        clock: Clock::system(),
+    };
+    // One provider for the whole process; a second install would be a bug here.
+    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    if installed.is_err() {
+        bail!("another crypto provider was installed");
+    }
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let config = kube::Config::infer()
+            .await
+            .context("find a cluster: set KUBECONFIG, or run in a pod with a ServiceAccount")?;
+        info!(
+            version = env!("CARGO_PKG_VERSION"),
+            cluster = %config.cluster_url,
+            namespace = settings.namespace,
+            secret_namespaces = ?settings.secret_namespaces,
+            "starting"
+        );
+        operate(config, settings, asked_to_stop()).await?;
+        info!("stopped");
+        Ok(())
+    })
+}
+
+fn log(arguments: &Run) -> Result<()> {
+    let filter = EnvFilter::try_new(&arguments.log).context("read --log")?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match arguments.log_format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}
+
+/// `None` for all.
+fn secret_namespaces(names: &[String]) -> Result<Option<Vec<String>>> {
+    if names.iter().any(|name| name == "*") {
+        if names.len() > 1 {
+            bail!("--secret-namespaces: '*' is all of them, so no other may stand beside it");
+        }
+        return Ok(None);
+    }
+    let names = names.iter().filter(|name| !name.is_empty());
+    Ok(Some(names.cloned().collect()))
+}
+
+async fn asked_to_stop() {
+    let (Ok(mut terminated), Ok(mut interrupted)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return std::future::pending().await; // then only SIGKILL ends it
+    };
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+    }
+}
