@@ -1,5 +1,7 @@
 //! `countersign run`: the composition root.
 
+use std::io::IsTerminal as _;
+
 use anyhow::{Context as _, Result, bail};
 use countersign_controller::{Settings, run as operate};
 use countersign_runtime::Clock;
@@ -47,6 +49,7 @@ fn log(arguments: &Run) -> Result<()> {
     let filter = EnvFilter::try_new(&arguments.log).context("read --log")?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match arguments.log_format {
         LogFormat::Text => builder.init(),

@@ -41,11 +41,22 @@ pub(crate) async fn synced(ctx: &Context) {
     ctx.trust_domains.wait_synced().await;
     ctx.task_kinds.wait_synced().await;
     ctx.namespaces.wait_synced().await;
+    // What may be forbidden is not waited for: identities and trust domains say so.
+    let policies = ctx.installation.stores();
+    for store in policies {
+        listed_or_in_trouble(store).await;
+    }
+    if policies.iter().all(|store| store.synced()) {
+        ctx.installation.listed();
+    }
     for (_, store) in ctx.secrets.stores() {
-        // Where it is forbidden, identities say so.
-        while !store.synced() && store.trouble().is_none() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        listed_or_in_trouble(&store).await;
+    }
+}
+
+async fn listed_or_in_trouble<V>(store: &Store<V>) {
+    while !store.synced() && store.trouble().is_none() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
 
@@ -249,21 +260,26 @@ fn own_namespace<K>(
 }
 
 fn policies(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor) {
-    policy::<MutatingAdmissionPolicy>(ctx, metrics, to);
-    policy::<MutatingAdmissionPolicyBinding>(ctx, metrics, to);
-    policy::<ValidatingAdmissionPolicy>(ctx, metrics, to);
-    policy::<ValidatingAdmissionPolicyBinding>(ctx, metrics, to);
+    let [mutating, mutating_bindings, validating, validating_bindings] = ctx.installation.stores();
+    policy::<MutatingAdmissionPolicy>(ctx, mutating, metrics, to);
+    policy::<MutatingAdmissionPolicyBinding>(ctx, mutating_bindings, metrics, to);
+    policy::<ValidatingAdmissionPolicy>(ctx, validating, metrics, to);
+    policy::<ValidatingAdmissionPolicyBinding>(ctx, validating_bindings, metrics, to);
 }
 
-fn policy<K>(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor)
-where
+fn policy<K>(
+    ctx: &Arc<Context>,
+    store: &Arc<Store<Policy>>,
+    metrics: &WatchMetrics,
+    to: &mut Supervisor,
+) where
     K: Resource<DynamicType = ()> + api::admission::Shipped,
     K: Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
 {
     let (c, metrics) = (Arc::clone(ctx), metrics.clone());
+    let store = Arc::clone(store);
     let api: Api<K> = Api::all(ctx.clients.reads.clone());
     to.spawn("watch policies", async move {
-        let store: Arc<Store<Policy>> = Arc::default();
         let changed = |key: &ObjectKey, _: Option<&Arc<_>>, new: Option<&Arc<Policy>>| {
             let name = format!("{}/{}", K::kind(&()), key.name);
             if c.installation.put(&name, new.map(|policy| **policy)) {

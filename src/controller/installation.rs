@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use countersign_runtime::Store;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
@@ -15,6 +16,8 @@ use crate::identity::Refusal;
 /// What is known of the policies.
 #[derive(Debug, Default)]
 pub(crate) struct Installation {
+    /// One for each kind of policy and binding.
+    stores: [Arc<Store<Policy>>; 4],
     seen: Mutex<BTreeMap<String, Policy>>,
     verdict: ArcSwapOption<Verdict>,
 }
@@ -35,6 +38,17 @@ enum Verdict {
 }
 
 impl Installation {
+    /// The stores that the watches fill.
+    pub(crate) fn stores(&self) -> &[Arc<Store<Policy>>; 4] {
+        &self.stores
+    }
+
+    /// All of them have been listed: what wasn't seen by now is missing.
+    pub(crate) fn listed(&self) {
+        let verdict = judge(&self.seen.lock());
+        self.verdict.store(Some(Arc::new(verdict)));
+    }
+
     /// A policy was seen, or is gone. `name` is `<kind>/<name>`. True when that changes anything.
     pub(crate) fn put(&self, name: &str, policy: Option<Policy>) -> bool {
         let mut seen = self.seen.lock();
@@ -42,8 +56,12 @@ impl Installation {
             Some(policy) => seen.insert(name.to_owned(), policy),
             None => seen.remove(name),
         };
+        let before = self.verdict.load_full();
+        if before.is_none() {
+            return false; // nothing is missing before everything was listed
+        }
         let verdict = judge(&seen);
-        let changed = self.verdict.load().as_deref() != Some(&verdict);
+        let changed = before.as_deref() != Some(&verdict);
         self.verdict.store(Some(Arc::new(verdict)));
         changed
     }

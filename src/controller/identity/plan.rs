@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::issuable::{Obstacle, issuable};
 use super::observed::{
-    Authority, Certificate, CredentialSeen, Desired, DomainSeen, Observed, OwnerSeen, OwnerState,
+    Authority, Certificate, CredentialSeen, Delivery, Desired, DomainSeen, Observed, OwnerSeen, OwnerState,
     Refusal, SecretVersion, TaskSeen,
 };
 use super::over::{Over, over};
@@ -87,8 +87,10 @@ pub(crate) struct Condition {
 /// Decides.
 pub(crate) fn plan(seen: &Observed) -> Plan {
     if seen.identity.deleting {
+        // A chain in status goes with the status.
+        let stored = matches!(seen.identity.delivery, Delivery::Secret { .. });
         return Plan {
-            credential: removal(seen),
+            credential: if stored { removal(seen) } else { Credential::Keep },
             status: None,
             again: None,
             delete_identity: false,
