@@ -1,27 +1,88 @@
-//! Admission policies.
+//! Who may write what: admission policies that the API server evaluates itself, on CREATE and on
+//! UPDATE, without a webhook.
+//!
+//! ```text
+//!  write of an AgentIdentity ──▶ stamp ──▶ schema ──▶ check the stamp ──▶ may name the task?
+//!                               (mutates)                             ──▶ may set it going again?
+//! ```
+//!
+//! All of them fail closed. Defaults of the API server are written out, so that the `spec` of a
+//! live object equals ours exactly as long as nobody changed it: see [`Shipped`].
+//!
+//! Whether the requester may act as the owner isn't asked here but by the operator, from the stamp:
+//! a policy can't read another object's `subjects`.
+
+mod build;
+mod requester;
+mod resume;
+mod shipped;
+mod task;
 
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
 };
+use serde::Serialize;
 
-/// An object that ships with the operator.
-pub trait Shipped {
-    /// Is its spec the one that ships under its name?
-    fn as_shipped(&self) -> bool;
+pub use shipped::Shipped;
+
+/// One object of those that ship.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Policy {
+    /// Changes what is written.
+    Mutating(MutatingAdmissionPolicy),
+    /// Puts a mutating policy into effect.
+    MutatingBinding(MutatingAdmissionPolicyBinding),
+    /// Refuses what may not be written.
+    Validating(ValidatingAdmissionPolicy),
+    /// Puts a validating policy into effect.
+    ValidatingBinding(ValidatingAdmissionPolicyBinding),
 }
 
-macro_rules! not_yet {
-    ($($kind:ty),*) => { $(impl Shipped for $kind { fn as_shipped(&self) -> bool { false } })* };
+impl Policy {
+    /// The object's kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Mutating(_) => "MutatingAdmissionPolicy",
+            Self::MutatingBinding(_) => "MutatingAdmissionPolicyBinding",
+            Self::Validating(_) => "ValidatingAdmissionPolicy",
+            Self::ValidatingBinding(_) => "ValidatingAdmissionPolicyBinding",
+        }
+    }
+
+    /// The object's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let metadata = match self {
+            Self::Mutating(it) => &it.metadata,
+            Self::MutatingBinding(it) => &it.metadata,
+            Self::Validating(it) => &it.metadata,
+            Self::ValidatingBinding(it) => &it.metadata,
+        };
+        metadata.name.as_deref().unwrap_or_default()
+    }
 }
-not_yet!(
-    MutatingAdmissionPolicy,
-    MutatingAdmissionPolicyBinding,
-    ValidatingAdmissionPolicy,
-    ValidatingAdmissionPolicyBinding
-);
+
+/// All policies and their bindings.
+#[must_use]
+pub fn policies() -> Vec<Policy> {
+    let mutating = MutatingAdmissionPolicy::expected().into_iter();
+    let mutating_bindings = MutatingAdmissionPolicyBinding::expected().into_iter();
+    let validating = ValidatingAdmissionPolicy::expected().into_iter();
+    let validating_bindings = ValidatingAdmissionPolicyBinding::expected().into_iter();
+    mutating
+        .map(Policy::Mutating)
+        .chain(mutating_bindings.map(Policy::MutatingBinding))
+        .chain(validating.map(Policy::Validating))
+        .chain(validating_bindings.map(Policy::ValidatingBinding))
+        .collect()
+}
 
 /// `<kind>/<name>` of every policy and binding that ships.
 pub fn names() -> impl Iterator<Item = String> {
-    std::iter::empty()
+    policies()
+        .into_iter()
+        .map(|policy| format!("{}/{}", policy.kind(), policy.name()))
 }
