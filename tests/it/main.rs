@@ -1,1 +1,13 @@
-fn main() {}
+//! The operator on a real control plane.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a failing test should panic"
+)]
+
+mod harness;
+mod life;
