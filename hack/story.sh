@@ -47,15 +47,13 @@ look_first() {
   taken=$(kubectl get --ignore-not-found -o name "namespace/$namespace")
   if have_kinds; then
     taken+=$(kubectl get --ignore-not-found -o name trustdomain/example.org agentowner/alice)
-  else
-    made+=(kinds)
   fi
   [ -z "$taken" ] || die "this cluster has $taken already; the story would be told over it. Remove it or use another cluster."
-  [ -n "$(kubectl get --ignore-not-found -o name "namespace/$system")" ] || made+=("$system")
 }
 
 install_kinds() {
   chapter "The kinds and the admission policies"
+  have_kinds || made+=(kinds)
   run kubectl apply --server-side -f crds/
   local kind
   for kind in trustdomains agentowners agentidentities taskkinds; do
@@ -69,6 +67,7 @@ install_kinds() {
 start_operator() {
   chapter "The operator"
   tell "It may read and write Secrets in the namespace $namespace and in its own, nowhere else."
+  [ -n "$(kubectl get --ignore-not-found -o name "namespace/$system")" ] || made+=("$system")
   command_line countersign run "--namespace=$system" "--secret-namespaces=$namespace"
   "$operator_binary" run "--namespace=$system" "--secret-namespaces=$namespace" \
     --metrics-listen=127.0.0.1:0 >"$work/operator.log" 2>&1 &
@@ -108,10 +107,10 @@ show_certificate() {
   mount_secret ledger
   mount_secret invoice-reader
   bundle
-  run openssl x509 -in "$work/invoice-reader/tls.crt" -noout -issuer -serial -startdate -enddate -ext "subjectAltName,extendedKeyUsage,keyUsage,basicConstraints"
-  run openssl verify -CAfile "$work/bundle.pem" -purpose sslclient "$work/invoice-reader/tls.crt"
+  beside run openssl x509 -in invoice-reader/tls.crt -noout -issuer -serial -startdate -enddate -ext "subjectAltName,extendedKeyUsage,keyUsage,basicConstraints"
+  beside run openssl verify -CAfile bundle.pem -purpose sslclient invoice-reader/tls.crt
   kubectl get agid report-writer -n "$namespace" -o jsonpath='{.status.certificate.chain}' >"$work/report-writer.crt"
-  run openssl verify -CAfile "$work/bundle.pem" -purpose sslclient "$work/report-writer.crt"
+  beside run openssl verify -CAfile bundle.pem -purpose sslclient report-writer.crt
 }
 
 handshake() {
@@ -163,7 +162,7 @@ renew() {
   echo "serial before  $before"
   echo "serial after   $after"
   mount_secret invoice-reader
-  run openssl x509 -in "$work/invoice-reader/tls.crt" -noout -startdate -enddate
+  beside run openssl x509 -in invoice-reader/tls.crt -noout -startdate -enddate
 }
 
 complete_job() {
@@ -208,7 +207,6 @@ tell() { printf '%s\n' "$1"; }
 command_line() {
   local word line='$'
   for word in "$@"; do
-    word=${word//"$work"\//}
     case $word in
       *[\ \{\}\"\[\]]*) line+=" '$word'" ;;
       *) line+=" $word" ;;
@@ -221,6 +219,9 @@ run() {
   command_line "$@"
   "$@"
 }
+
+# Runs something in the folder of the agents' files.
+beside() { (cd "$work" && "$@"); }
 
 # A kind or a policy that was just made isn't served or enforced for a moment.
 patiently() {
