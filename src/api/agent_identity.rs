@@ -11,7 +11,7 @@ use crate::credential::CredentialSpec;
 use crate::grant::Grant;
 use crate::reference::{Reference, TaskReference};
 use crate::requester::Requester;
-use crate::{bounds, schema};
+use crate::{bounds, immutable, schema};
 
 /// What the agent is to have. Immutable but for `desiredState`, `credential.certificateTTLSeconds`
 /// and `ttlSecondsAfterFinished`.
@@ -48,33 +48,17 @@ use crate::{bounds, schema};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.trustDomainRef == oldSelf.trustDomainRef")
-        .message("must not be changed: delete the identity and create another")
-        .field_path(".trustDomainRef"),
-    validation = Rule::new("self.ownerRef == oldSelf.ownerRef")
-        .message("must not be changed: delete the identity and create another")
-        .field_path(".ownerRef"),
-    validation = Rule::new("self.taskRef == oldSelf.taskRef")
-        .message("must not be changed: an identity lives for one task; create another")
-        .field_path(".taskRef"),
-    validation = Rule::new("self.grants == oldSelf.grants")
-        .message("must not be changed: delete the identity and create another")
-        .field_path(".grants"),
-    validation = Rule::new("self.attributes == oldSelf.attributes")
-        .message("must not be changed: delete the identity and create another")
-        .field_path(".attributes"),
-    validation = Rule::new("self.credential.delivery == oldSelf.credential.delivery && self.credential.keyAlgorithm == oldSelf.credential.keyAlgorithm && self.credential.?secret == oldSelf.credential.?secret && self.credential.?request == oldSelf.credential.?request && self.credential.?workload == oldSelf.credential.?workload")
-        .message("must not be changed but for `certificateTTLSeconds`: delete the identity and create another")
-        .field_path(".credential"),
-    validation = Rule::new("self.?activeDeadlineSeconds == oldSelf.?activeDeadlineSeconds")
-        .message("must not be changed: delete the identity and create another")
-        .field_path(".activeDeadlineSeconds"),
+    validation = immutable::always_there("trustDomainRef"),
+    validation = immutable::always_there("ownerRef"),
+    validation = immutable::always_there("taskRef"),
+    validation = immutable::always_there("grants"),
+    validation = immutable::always_there("attributes"),
+    validation = immutable::optional("activeDeadlineSeconds"),
+    validation = immutable::once_there("requester"),
     validation = Rule::new("oldSelf.desiredState != 'Revoked' || self.desiredState == 'Revoked'")
-        .message("must not be changed: Revoked is for good; delete the identity and create another")
-        .field_path(".desiredState"),
-    validation = Rule::new("!has(oldSelf.requester) || self.?requester == oldSelf.?requester")
-        .message("must not be changed: it says who created the identity")
-        .field_path(".requester")
+        .message("must not be changed: Revoked is for good; delete the object and create another")
+        .field_path(".desiredState")
+        .reason(Reason::FieldValueForbidden)
 )]
 pub struct AgentIdentitySpec {
     /// The trust domain that the identity is part of. Immutable.

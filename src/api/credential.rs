@@ -4,12 +4,17 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{bounds, schema};
+use crate::{bounds, immutable, schema};
 
 /// The credential: a union by `delivery`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
+    validation = immutable::always_there("delivery"),
+    validation = immutable::optional("secret"),
+    validation = immutable::optional("request"),
+    validation = immutable::optional("workload"),
+    validation = immutable::always_there("keyAlgorithm"),
     validation = Rule::new("self.delivery == 'Secret' || !has(self.secret)")
         .message("`secret` must not be set unless `delivery` is Secret")
         .field_path(".secret"),

@@ -27,6 +27,7 @@ mod bounds;
 mod crds;
 mod credential;
 mod grant;
+mod immutable;
 mod manifests;
 mod reference;
 mod requester;

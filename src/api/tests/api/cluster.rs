@@ -64,7 +64,7 @@ pub(crate) fn cluster_scoped(client: Client, kind: &str, plural: &str) -> Api<Dy
     Api::all_with(client, &resource(kind, plural))
 }
 
-pub(crate) fn object(value: Value) -> DynamicObject {
+fn object(value: Value) -> DynamicObject {
     serde_json::from_value(value).unwrap()
 }
 
@@ -73,6 +73,11 @@ pub(crate) fn dry_run() -> PostParams {
         dry_run: true,
         ..PostParams::default()
     }
+}
+
+/// Creates an object.
+pub(crate) async fn create(api: &Api<DynamicObject>, value: Value) -> Result<DynamicObject, Error> {
+    api.create(&PostParams::default(), &object(value)).await
 }
 
 /// Applies a merge patch.
