@@ -64,7 +64,7 @@ pub(crate) fn cluster_scoped(client: Client, kind: &str, plural: &str) -> Api<Dy
     Api::all_with(client, &resource(kind, plural))
 }
 
-fn object(value: Value) -> DynamicObject {
+pub(crate) fn object(value: Value) -> DynamicObject {
     serde_json::from_value(value).unwrap()
 }
 
