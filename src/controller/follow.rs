@@ -128,7 +128,21 @@ fn secrets(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor) {
             };
             let reduce = |secret| Held::of(&secret);
             let config = config().labels(UID_LABEL);
-            watch_into("secrets", api, config, store, reduce, changed, metrics).await
+            let listed = async {
+                store.wait_synced().await;
+                // Who waited for the list, or for the right to it, looks again.
+                everything(&c);
+            };
+            let watch = watch_into(
+                "secrets",
+                api,
+                config,
+                Arc::clone(&store),
+                reduce,
+                changed,
+                metrics,
+            );
+            futures::join!(watch, listed)
         });
     }
 }

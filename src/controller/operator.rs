@@ -1,5 +1,6 @@
 //! Puts everything together and keeps it running.
 
+use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -272,11 +273,18 @@ async fn domains_known(ctx: &Context) {
 async fn work(ctx: &Context) {
     loop {
         let key = ctx.queue.next().await;
+        let mut hand = Hand {
+            queue: &ctx.queue,
+            key: &key,
+            outcome: Outcome::Failed {
+                urgency: Urgency::Renew,
+            },
+        };
         let (kind, result) = match &key {
             Work::Identity(identity) => ("identity", identity::reconcile(ctx, identity).await),
             Work::Orphan(secret) => ("orphan", identity::sweep(ctx, secret).await),
         };
-        let outcome = match result {
+        hand.outcome = match result {
             Ok(outcome) => {
                 let settled = matches!(outcome, Outcome::Settled { .. });
                 ctx.metrics
@@ -296,7 +304,19 @@ async fn work(ctx: &Context) {
                 }
             }
         };
-        ctx.queue.done(&key, outcome);
+    }
+}
+
+/// A key in hand: given back also when the pass is dropped in the middle, at the loss of the lease.
+struct Hand<'a, K: Clone + Eq + Hash + Send + 'static> {
+    queue: &'a Queue<K>,
+    key: &'a K,
+    outcome: Outcome,
+}
+
+impl<K: Clone + Eq + Hash + Send + 'static> Drop for Hand<'_, K> {
+    fn drop(&mut self) {
+        self.queue.done(self.key, self.outcome);
     }
 }
 
@@ -313,7 +333,14 @@ fn is_not_leader(why: &PassError) -> bool {
 async fn work_on_domains(ctx: &Context) {
     loop {
         let name = ctx.domain_queue.next().await;
-        let outcome = match trust_domain::reconcile(ctx, &name).await {
+        let mut hand = Hand {
+            queue: &ctx.domain_queue,
+            key: &name,
+            outcome: Outcome::Failed {
+                urgency: Urgency::Issue,
+            },
+        };
+        hand.outcome = match trust_domain::reconcile(ctx, &name).await {
             Ok(outcome) => {
                 ctx.metrics.passed("trust_domain", "settled");
                 outcome
@@ -326,7 +353,6 @@ async fn work_on_domains(ctx: &Context) {
                 }
             }
         };
-        ctx.domain_queue.done(&name, outcome);
     }
 }
 

@@ -320,6 +320,7 @@ async fn put_secret(
             let found = reads.get_opt(name).await?;
             Ok(Err(judge(ctx, object, seen, name, found.as_ref())))
         }
+        Err(why) if why.is(403) => Ok(Err(CredentialSeen::Forbidden(why.to_string()))),
         Err(why) => Err(writing("the Secret")(why)),
     }
 }

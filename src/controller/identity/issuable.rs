@@ -87,6 +87,15 @@ pub(crate) fn issuable(seen: &Observed) -> Result<Issue, Obstacle> {
                 ),
             );
         }
+        CredentialSeen::Forbidden(why) => {
+            return refuse(
+                "SecretsForbidden",
+                format!(
+                    "the operator may not use Secrets in namespace {}: give its ServiceAccount a Role with get, list, watch, create, update and delete there ({why})",
+                    identity.namespace
+                ),
+            );
+        }
         CredentialSeen::Foreign => {
             return refuse(
                 "SecretConflict",

@@ -187,7 +187,10 @@ fn credential(
         return CredentialSeen::NotEnabled;
     };
     if !store.synced() {
-        return CredentialSeen::NotYet;
+        let trouble = store.trouble().filter(|trouble| trouble.code == Some(403));
+        return trouble.map_or(CredentialSeen::NotYet, |trouble| {
+            CredentialSeen::Forbidden(trouble.message)
+        });
     }
     let secret = ObjectKey::new(Some(&identity.namespace), name);
     let held = ctx.secrets.get(&secret);

@@ -230,6 +230,8 @@ pub(crate) enum CredentialSeen {
     NotYet,
     /// Secrets of this namespace aren't among those that the operator may write.
     NotEnabled,
+    /// The API server doesn't let the operator see or write them: its answer.
+    Forbidden(String),
     /// There is none.
     Missing,
     /// It is as recorded: the Secret unchanged, or the chain in status.

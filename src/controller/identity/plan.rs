@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::issuable::{Obstacle, issuable};
 use super::observed::{
-    Authority, Certificate, CredentialSeen, Delivery, Desired, DomainSeen, Observed, OwnerSeen, OwnerState,
-    Refusal, SecretVersion, TaskSeen,
+    Authority, Certificate, CredentialSeen, Delivery, Desired, DomainSeen, Observed, OwnerSeen,
+    OwnerState, Refusal, SecretVersion, TaskSeen,
 };
 use super::over::{Over, over};
 
@@ -90,7 +90,11 @@ pub(crate) fn plan(seen: &Observed) -> Plan {
         // A chain in status goes with the status.
         let stored = matches!(seen.identity.delivery, Delivery::Secret { .. });
         return Plan {
-            credential: if stored { removal(seen) } else { Credential::Keep },
+            credential: if stored {
+                removal(seen)
+            } else {
+                Credential::Keep
+            },
             status: None,
             again: None,
             delete_identity: false,
@@ -198,7 +202,7 @@ fn suspend(seen: &Observed, why: Condition) -> Plan {
 
 /// Nothing can be issued: a good certificate stays until it ends, unless its owner is gone.
 fn hold(seen: &Observed, kind: &'static str, why: Refusal) -> Plan {
-    let owner_gone = seen.owner == OwnerSeen::Missing && seen.recorded.first_issue.is_some();
+    let owner_gone = seen.owner == OwnerSeen::Missing && begun(seen).is_some();
     let kept = live_certificate(seen).filter(|_| !owner_gone);
     let ready = match &kept {
         Some(_) => issued(seen),
@@ -320,13 +324,19 @@ fn removal(seen: &Observed) -> Credential {
 
 /// The first issue: as recorded, or as a certificate tells whose record was lost.
 fn begun(seen: &Observed) -> Option<Timestamp> {
-    let adopted = match &seen.credential {
-        CredentialSeen::Adoptable { certificate, .. } => {
-            Some((certificate.not_before + BACKDATE).min(seen.now))
+    let adopted = adopted(seen).map(|it| (it.not_before + BACKDATE).min(seen.now));
+    seen.recorded.first_issue.or(adopted)
+}
+
+/// A certificate whose record was lost, or whose Secret got another label. What is over already has
+/// its record.
+fn adopted(seen: &Observed) -> Option<&Certificate> {
+    match &seen.credential {
+        CredentialSeen::Adoptable { certificate, .. } if seen.recorded.completed.is_none() => {
+            Some(certificate)
         }
         _ => None,
-    };
-    seen.recorded.first_issue.or(adopted)
+    }
 }
 
 /// The certificate that is in the agent's hands and not over.
@@ -383,8 +393,8 @@ fn issued(seen: &Observed) -> Condition {
 /// would end it.
 fn same(seen: &Observed) -> Status {
     let recorded = &seen.recorded;
-    let adopted = match (&seen.credential, &seen.task) {
-        (CredentialSeen::Adoptable { .. }, TaskSeen::Found { uid, .. }) => Some(uid),
+    let adopted = match (adopted(seen), &seen.task) {
+        (Some(_), TaskSeen::Found { uid, .. }) => Some(uid),
         _ => None,
     };
     Status {

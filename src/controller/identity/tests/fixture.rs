@@ -195,6 +195,9 @@ pub(super) fn apply(seen: &mut Observed, plan: &Plan, serial: &str) -> Option<St
             status.certificate = Some(certificate);
             status.secret.clone_from(&held);
             seen.credential = CredentialSeen::AsRecorded;
+            if let DomainSeen::Found { ready: Ok(it), .. } = &mut seen.domain {
+                it.reissue = false;
+            }
         }
     }
     if let Some(status) = &status {
