@@ -107,7 +107,7 @@ pub(crate) async fn allow(
     verbs: &[&str],
 ) {
     let client = installed().await.client().await.unwrap();
-    let name = format!("{user}-{resource}-{}", verbs.join("-"));
+    let name = format!("{user}-{resource}-{}", verbs.join("-")).replace('/', "-");
     let rules = json!([{"apiGroups": [group], "resources": [resource], "verbs": verbs}]);
     let (scope, prefix) = match namespace {
         Some(namespace) => (format!("/namespaces/{namespace}"), ""),
@@ -134,9 +134,11 @@ pub(crate) async fn allow(
         client.request::<Value>(request).await.unwrap();
     }
     let reviews = Api::<SubjectAccessReview>::all(client);
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
     for verb in verbs {
         let review = serde_json::from_value(json!({"spec": {"user": user, "resourceAttributes": {
-            "group": group, "resource": resource, "verb": verb, "namespace": namespace,
+            "group": group, "resource": resource, "subresource": subresource, "verb": verb,
+            "namespace": namespace,
         }}}));
         let review: SubjectAccessReview = review.unwrap();
         until("the role counts", async || {

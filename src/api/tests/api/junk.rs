@@ -28,7 +28,7 @@ async fn junk_is_refused_in_every_string_and_in_every_key() {
             }
         }
     }
-    assert!(tried > 80, "only {tried} places");
+    assert!(tried > 70, "only {tried} places");
 }
 
 #[tokio::test]
