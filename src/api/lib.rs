@@ -18,6 +18,10 @@
     unreachable_pub,
     reason = "KubeSchema derives a second struct of each, with the visibility of the first"
 )]
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "columns of one type and rules of one form are no duplicates"
+)]
 
 pub mod admission;
 mod agent_identity;

@@ -18,3 +18,4 @@ mod policies;
 mod reading;
 mod refusals;
 mod samples;
+mod upgrade;
