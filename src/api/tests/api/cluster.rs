@@ -179,6 +179,18 @@ async fn install(plane: &ControlPlane) {
         "--timeout=20s",
     ];
     plane.kubectl(&wait).await.unwrap();
+    // Discovery and OpenAPI come later than the kinds themselves; kubectl keeps the former.
+    let discover = ["api-resources", "--api-group=countersign.dev", "-o=name"];
+    until("the kinds are discovered", async || {
+        plane.kubectl(&discover).await.unwrap().lines().count() == 4
+    })
+    .await;
+    for short_name in ["agid", "agown", "td", "tkind"] {
+        until("the kinds are explained", async || {
+            plane.kubectl(&["explain", short_name]).await.is_ok()
+        })
+        .await;
+    }
     in_effect(plane.client().await.unwrap(), plane.config().unwrap()).await;
 }
 
