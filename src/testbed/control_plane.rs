@@ -1,11 +1,14 @@
 //! A control plane that ends with the value that holds it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::Request;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::api::{Api, PostParams};
@@ -264,15 +267,10 @@ impl ControlPlane {
     /// # Errors
     /// etcd refused.
     pub async fn compact_etcd(&self) -> Result<i64> {
-        let url = format!("http://127.0.0.1:{}", self.layout.etcd_port());
-        let etcd = kube::Client::try_from(kube::Config::new(url.parse()?))?;
-        let call = async |path: &str, body: Value| -> Result<Value> {
-            let request = Request::post(path).body(serde_json::to_vec(&body)?)?;
-            Ok(etcd.request::<Value>(request).await?)
-        };
         // Any key will do: every answer's header has the current revision, as a string
         // (64-bit integers in the JSON form of protobuf). "AA==" is one zero byte in base64.
-        let range = call("/v3/kv/range", json!({"key": "AA=="}))
+        let range = self
+            .etcd("/v3/kv/range", json!({"key": "AA=="}))
             .await
             .context("ask etcd for its revision")?;
         let revision: i64 = range
@@ -282,11 +280,49 @@ impl ControlPlane {
             .parse()
             .context("read etcd's revision")?;
         let body = json!({"revision": revision.to_string(), "physical": true});
-        match call("/v3/kv/compaction", body).await {
+        match self.etcd("/v3/kv/compaction", body).await {
             // Nothing was written since the last compaction.
             Err(error) if format!("{error:#}").contains("has been compacted") => Ok(revision),
             other => other.map(|_| revision).context("compact etcd"),
         }
+    }
+
+    /// How often each Secret of a namespace was written since it was made, its making included, by
+    /// name. Etcd counts that itself, whoever wrote and whatever became of the answer.
+    ///
+    /// # Errors
+    /// etcd refused.
+    pub async fn secret_writes(&self, namespace: &str) -> Result<BTreeMap<String, u64>> {
+        let prefix = format!("/registry/secrets/{namespace}/");
+        let end = format!("/registry/secrets/{namespace}0"); // '0' comes after '/'
+        let body = json!({
+            "key": STANDARD.encode(&prefix),
+            "range_end": STANDARD.encode(end),
+            "keys_only": true,
+        });
+        let range = self
+            .etcd("/v3/kv/range", body)
+            .await
+            .context("ask etcd for Secrets")?;
+        let found = range.get("kvs").and_then(Value::as_array);
+        let text = |kv: &Value, key: &str| {
+            let text = kv.get(key).and_then(Value::as_str).map(str::to_owned);
+            text.with_context(|| format!("etcd's answer has no {key}"))
+        };
+        let entries = found.into_iter().flatten().map(|kv| {
+            let key = String::from_utf8(STANDARD.decode(text(kv, "key")?)?)?;
+            let name = key.strip_prefix(&prefix).unwrap_or(&key).to_owned();
+            Ok((name, text(kv, "version")?.parse()?))
+        });
+        entries.collect()
+    }
+
+    /// One call of etcd's JSON gateway.
+    async fn etcd(&self, path: &str, body: Value) -> Result<Value> {
+        let url = format!("http://127.0.0.1:{}", self.layout.etcd_port());
+        let etcd = kube::Client::try_from(kube::Config::new(url.parse()?))?;
+        let request = Request::post(path).body(serde_json::to_vec(&body)?)?;
+        Ok(etcd.request::<Value>(request).await?)
     }
 
     /// Has the watchdog end one more process if this one dies before its time; `None` takes it

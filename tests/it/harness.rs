@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use countersign_api::{AgentIdentity, AgentOwner, TrustDomain};
-use countersign_testbed::{ControlPlane, Options, shared};
+use countersign_testbed::{ControlPlane, FaultProxy, Options, ProxyOptions, shared};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -92,6 +92,21 @@ impl World {
         )
     }
 
+    /// A proxy in front of the API server.
+    pub(crate) fn proxy(&self) -> FaultProxy {
+        FaultProxy::start(self.plane(), ProxyOptions::default()).unwrap()
+    }
+
+    /// Starts the operator as the one that this kubeconfig is for, or through its proxy.
+    pub(crate) fn operator_by(
+        &self,
+        kubeconfig: &Path,
+        name: &str,
+        arguments: &[&str],
+    ) -> Operator {
+        Operator::start(kubeconfig, self.plane().dir(), name, arguments)
+    }
+
     /// A namespace that the trust domain admits.
     pub(crate) async fn space(&self, prefix: &str) -> Space {
         let name = self.plane().namespace(prefix).await.unwrap();
@@ -153,9 +168,14 @@ impl Operator {
     pub(crate) fn start(kubeconfig: &Path, dir: &Path, name: &str, arguments: &[&str]) -> Self {
         let log = dir.join(format!("operator-{name}.log"));
         let file = std::fs::File::create(&log).unwrap();
+        let quiet: &[&str] = if arguments.contains(&"--metrics-listen") {
+            &[]
+        } else {
+            &["--metrics-listen", "none"]
+        };
         let child = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .arg("run")
-            .args(["--metrics-listen", "none"])
+            .args(quiet)
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
             .env("RUST_LOG", "info,countersign_controller=debug")
@@ -327,13 +347,22 @@ pub(crate) fn condition(identity: &AgentIdentity, kind: &str) -> Option<(String,
 }
 
 /// Asks until there is an answer.
-pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, look).await
+}
+
+/// Asks until there is an answer, for so long at most.
+pub(crate) async fn within<T>(
+    bound: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> T {
     let started = Instant::now();
     loop {
         if let Some(found) = look().await {
             return found;
         }
-        assert!(started.elapsed() < PATIENCE, "{what} doesn't come");
+        assert!(started.elapsed() < bound, "{what}: not within {bound:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
