@@ -9,5 +9,10 @@
     reason = "a failing test should panic"
 )]
 
+mod credential;
 mod harness;
 mod life;
+mod pki;
+mod renewal;
+mod request;
+mod support;

@@ -1,0 +1,240 @@
+//! Delivery Request: the agent keeps its own key, and the chain comes back in status.
+
+use countersign_api::AgentIdentity;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, SanType,
+};
+use serde_json::json;
+
+use crate::harness::{Space, World, identity, job};
+use crate::pki::{Credential, described, handshake, openssl, verify_by_openssl, verify_by_webpki};
+use crate::support::{OPERATOR_NAMESPACE, serial, with};
+
+fn asking(name: &str, pkcs10: &str) -> AgentIdentity {
+    let patch = json!({"spec": {"credential": {
+        "delivery": "Request",
+        "request": {"pkcs10": pkcs10},
+        "certificateTTLSeconds": 60,
+    }}});
+    with(&identity(name, "jobs.batch/work"), &patch)
+}
+
+fn request(key: &KeyPair) -> String {
+    let params = CertificateParams::default();
+    params.serialize_request(key).unwrap().pem().unwrap()
+}
+
+fn chain(identity: &AgentIdentity) -> String {
+    let certificate = identity.status.as_ref().unwrap().certificate.as_ref();
+    certificate.unwrap().chain.clone().unwrap()
+}
+
+async fn bundle(space: &Space) -> String {
+    let bundles = kube::Api::<k8s_openapi::api::core::v1::ConfigMap>::namespaced(
+        space.client.clone(),
+        OPERATOR_NAMESPACE,
+    );
+    bundles
+        .get("example.org-bundle")
+        .await
+        .unwrap()
+        .data
+        .unwrap()["ca.crt"]
+        .clone()
+}
+
+#[tokio::test]
+async fn the_chain_comes_in_status_and_there_is_no_secret() {
+    let world = World::shared().await;
+    let space = world.space("request").await;
+    space.create_job(&job("work")).await;
+    let roots = bundle(&space).await;
+    for (name, key) in [
+        ("p256", KeyPair::generate().unwrap()),
+        (
+            "p384",
+            KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap(),
+        ),
+        ("ed25519", KeyPair::generate_for(&PKCS_ED25519).unwrap()),
+    ] {
+        space.create_identity(&asking(name, &request(&key))).await;
+        let it = space.until_ready(name).await;
+        let credential = Credential {
+            chain: chain(&it),
+            key: key.serialize_pem(),
+            roots: roots.clone(),
+        };
+        verify_by_webpki(&credential.chain, &roots).unwrap();
+        verify_by_openssl(&credential.chain, &roots).await.unwrap();
+        handshake(&credential, &credential).await.unwrap();
+        assert!(it.status.unwrap().secret.is_none());
+        assert!(space.secret(&format!("{name}-identity")).await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn the_chain_leaves_the_status_when_the_task_is_over() {
+    let world = World::shared().await;
+    let space = world.space("request").await;
+    space.create_job(&job("work")).await;
+    let key = KeyPair::generate().unwrap();
+    space.create_identity(&asking("own", &request(&key))).await;
+    let issued = space.until_ready("own").await;
+    space.finish_job("work", "Succeeded").await;
+    assert_eq!(space.until_completed("own").await, "TaskSucceeded");
+    let over = space.get("own").await;
+    assert_eq!(serial(&over), serial(&issued), "its record stays");
+    let certificate = over.status.unwrap().certificate.unwrap();
+    assert_eq!((certificate.chain, certificate.renewal_time), (None, None));
+}
+
+#[tokio::test]
+async fn a_request_gives_nothing_but_its_key() {
+    let world = World::shared().await;
+    let space = world.space("request").await;
+    space.create_job(&job("work")).await;
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["api.example.com".to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "admin");
+    params
+        .distinguished_name
+        .push(DnType::OrganizationName, "system:masters");
+    let forged = "spiffe://example.org/ns/finance/agent/boss/task/x/y";
+    params
+        .subject_alt_names
+        .push(SanType::URI(forged.try_into().unwrap()));
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+    let pkcs10 = params.serialize_request(&key).unwrap().pem().unwrap();
+    assert!(
+        openssl(&["req", "-noout", "-text"], &pkcs10)
+            .await
+            .unwrap()
+            .contains("system:masters")
+    );
+
+    space.create_identity(&asking("sly", &pkcs10)).await;
+    let chain = chain(&space.until_ready("sly").await);
+    let described = described(&chain).await;
+    for word in [
+        "admin",
+        "masters",
+        "api.example.com",
+        "boss",
+        "CA:TRUE",
+        "Code Signing",
+        "Certificate Sign",
+    ] {
+        assert!(!described.contains(word), "{word}:\n{described}");
+    }
+    assert_eq!(described.matches("URI:").count(), 1);
+    let public = ["-noout", "-pubkey"];
+    assert_eq!(
+        openssl(&["x509", public[0], public[1]], &chain)
+            .await
+            .unwrap(),
+        openssl(&["req", public[0], public[1]], &pkcs10)
+            .await
+            .unwrap(),
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_proves_nothing_is_refused_and_says_why() {
+    let world = World::shared().await;
+    let space = world.space("request").await;
+    space.create_job(&job("work")).await;
+    let key = KeyPair::generate().unwrap();
+    let mut der = CertificateParams::default()
+        .serialize_request(&key)
+        .unwrap()
+        .der()
+        .to_vec();
+    *der.last_mut().unwrap() ^= 1;
+    let forged = pem("CERTIFICATE REQUEST", &der);
+    let weak = [
+        "req",
+        "-new",
+        "-batch",
+        "-nodes",
+        "-subj",
+        "/",
+        "-newkey",
+        "rsa:1024",
+        "-keyout",
+        "/dev/null",
+    ];
+    let weak = openssl(&weak, "").await.unwrap();
+    let odd = [
+        "req",
+        "-new",
+        "-batch",
+        "-nodes",
+        "-subj",
+        "/",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:secp256k1",
+        "-keyout",
+        "/dev/null",
+    ];
+    let odd = openssl(&odd, "").await.unwrap();
+    for (name, pkcs10, reason, words) in [
+        (
+            "forged",
+            forged.as_str(),
+            "BadCertificateRequest",
+            "signature",
+        ),
+        ("weak", &weak, "WeakKey", "2048"),
+        ("odd", &odd, "WeakKey", "use ECDSA P-256"),
+        ("noise", "open sesame", "BadCertificateRequest", ""),
+        (
+            "other",
+            &key.serialize_pem(),
+            "BadCertificateRequest",
+            "CERTIFICATE REQUEST",
+        ),
+    ] {
+        space.create_identity(&asking(name, pkcs10)).await;
+        let message = space.until_refused(name, reason).await;
+        assert!(message.contains(words), "{name}: {message}");
+        let it = space.get(name).await;
+        assert_eq!(serial(&it), "");
+        assert!(
+            !serde_json::to_string(&it.status)
+                .unwrap()
+                .contains("PRIVATE")
+        );
+    }
+}
+
+#[tokio::test]
+async fn delivery_workload_is_refused_until_it_comes() {
+    let world = World::shared().await;
+    let space = world.space("workload").await;
+    space.create_job(&job("work")).await;
+    let patch = json!({"spec": {"credential": {"delivery": "Workload"}}});
+    let object = with(&identity("pod", "jobs.batch/work"), &patch);
+    space.create_identity(&object).await;
+    let message = space.until_refused("pod", "DeliveryNotSupported").await;
+    assert!(message.contains("use Secret or Request"), "{message}");
+    assert_eq!(serial(&space.get("pod").await), "");
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    use base64::Engine as _;
+    let body = base64::engine::general_purpose::STANDARD.encode(der);
+    let lines: Vec<&str> = body
+        .as_bytes()
+        .chunks(64)
+        .map(|it| std::str::from_utf8(it).unwrap())
+        .collect();
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        lines.join("\n")
+    )
+}
