@@ -167,6 +167,17 @@ impl FaultProxy {
         self.state.held.send_replace(false);
     }
 
+    /// From now on counted mutating requests wait before they reach the API server. One whose client
+    /// closes the connection meanwhile never does.
+    pub fn hold_writes(&self) {
+        self.state.delayed.send_replace(true);
+    }
+
+    /// Lets those that wait go on.
+    pub fn release_writes(&self) {
+        self.state.delayed.send_replace(false);
+    }
+
     /// All requests seen so far, in the order of their arrival.
     pub fn requests(&self) -> Vec<Seen> {
         self.state.seen()
@@ -260,7 +271,13 @@ async fn answer(
 ) -> Result<Response<ProxyBody>, NoAnswer> {
     let seen = Seen::new(request.method(), request.uri());
     let held = seen.is_watch().then(|| state.held.subscribe());
-    match state.judge(seen) {
+    let delayed = state.counts(&seen).then(|| state.delayed.subscribe());
+    let verdict = state.judge(seen);
+    if let Some(mut delayed) = delayed {
+        // The sender is gone only when the whole proxy is.
+        let _free = delayed.wait_for(|delayed| !*delayed).await;
+    }
+    match verdict {
         Verdict::Refuse => Err(NoAnswer),
         Verdict::Cut => {
             state.cut();

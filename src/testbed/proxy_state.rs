@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) cut: watch::Sender<bool>,
     /// True while watches are silent.
     pub(crate) held: watch::Sender<bool>,
+    /// True while counted requests wait.
+    pub(crate) delayed: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -86,13 +88,18 @@ impl State {
             counts: Mutex::default(),
             cut: watch::Sender::new(false),
             held: watch::Sender::new(false),
+            delayed: watch::Sender::new(false),
         }
+    }
+
+    /// Whether it is a change that counts.
+    pub(crate) fn counts(&self, seen: &Seen) -> bool {
+        seen.is_mutation() && !self.uncounted.iter().any(|part| seen.path.contains(part))
     }
 
     /// Records the request and decides about it.
     pub(crate) fn judge(&self, seen: Seen) -> Verdict {
-        let counted =
-            seen.is_mutation() && !self.uncounted.iter().any(|part| seen.path.contains(part));
+        let counted = self.counts(&seen);
         let mut counts = self.counts.lock();
         counts.seen.push(seen);
         if counts.refusing {

@@ -16,3 +16,4 @@ mod pki;
 mod renewal;
 mod request;
 mod support;
+mod survival;

@@ -1,0 +1,8 @@
+//! What the operator must survive. Each test breaks a world of its own.
+//!
+//! The tasks are Pods that nobody schedules: they end when their status says so. What counts is
+//! the state of the world: [`ledger`] compares identities, Secrets and etcd's own count of writes.
+
+mod api_server;
+mod crowd;
+mod ledger;
