@@ -195,6 +195,14 @@ impl Operator {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Waits until it leads; for longer than a lease lasts.
+    pub(crate) async fn until_leading(&self) {
+        eventually("the lead", async || {
+            self.log().contains("operator: leading").then_some(())
+        })
+        .await;
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();

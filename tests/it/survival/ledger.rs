@@ -12,7 +12,7 @@ use super::crowd::{is_ready, serial};
 use crate::harness::{Space, World};
 
 /// Marks a Secret as the operator's.
-const UID_LABEL: &str = "countersign.dev/identity-uid";
+pub(super) const UID_LABEL: &str = "countersign.dev/identity-uid";
 
 /// The serial number in a Secret, whose key must be the certificate's.
 pub(super) fn serial_in(secret: &Secret) -> String {

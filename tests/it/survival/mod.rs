@@ -3,6 +3,9 @@
 //! The tasks are Pods that nobody schedules: they end when their status says so. What counts is
 //! the state of the world: [`ledger`] compares identities, Secrets and etcd's own count of writes.
 
+mod absence;
 mod api_server;
 mod crowd;
+mod leader;
 mod ledger;
+mod sightings;
