@@ -48,6 +48,23 @@ async fn each_policy_holds_without_the_other_and_for_objects_older_than_both() {
     let truth = json!({
         "username": "admin", "uid": "admin", "groups": ["system:masters", "system:authenticated"],
     });
+    for (part, lie) in [
+        ("username", json!("alice@example.com")),
+        ("uid", json!("alice")),
+        ("uid", json!(null)),
+        ("groups", json!(["system:masters"])),
+        (
+            "groups",
+            json!(["system:masters", "system:authenticated", "finance"]),
+        ),
+        ("groups", json!(null)),
+    ] {
+        let mut nearly = samples::identity("nearly");
+        nearly["spec"]["requester"] = truth.clone();
+        nearly["spec"]["requester"][part] = lie.clone();
+        let why = refusal(create(&all, nearly).await);
+        assert!(why.contains("must be 'admin'"), "{part} {lie}: {why}");
+    }
     let mut honest = samples::identity("honest");
     honest["spec"]["requester"] = truth.clone();
     create(&all, honest).await.unwrap();
