@@ -11,9 +11,14 @@
 
 mod credential;
 mod harness;
+mod kstatus;
+mod kubectl;
 mod life;
 mod pki;
+mod refusals;
 mod renewal;
 mod request;
+mod states;
 mod support;
 mod survival;
+mod tasks;

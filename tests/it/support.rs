@@ -368,3 +368,11 @@ pub(crate) async fn replace(api: &Api<Secret>, object: &Secret) -> kube::Result<
     api.replace(&object.name_any(), &PostParams::default(), object)
         .await
 }
+
+impl Space {
+    /// Creates a Job a moment later, for who waits meanwhile.
+    pub(crate) async fn create_job_soon(&self, name: &str) {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        self.create_job(&crate::harness::job(name)).await;
+    }
+}
