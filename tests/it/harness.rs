@@ -208,6 +208,11 @@ impl Operator {
         kill_process(pid, signal).unwrap();
     }
 
+    /// Has it ended by itself?
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// SIGKILL, and waits for the end.
     pub(crate) fn kill(&mut self) {
         let _gone = self.child.kill();

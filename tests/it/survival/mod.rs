@@ -5,7 +5,11 @@
 
 mod absence;
 mod api_server;
+mod clock;
 mod crowd;
+mod cuts;
 mod leader;
 mod ledger;
+mod permission;
+mod rotation;
 mod sightings;
