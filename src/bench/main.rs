@@ -33,6 +33,7 @@ mod sight;
 mod writer;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -64,8 +65,15 @@ struct Arguments {
     out: PathBuf,
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    if let Err(error) = start(Arguments::parse()) {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn start(arguments: Arguments) -> Result<()> {
     // One thread: the harness shares the machine with what it measures.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

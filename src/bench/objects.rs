@@ -16,9 +16,9 @@ const OWNER: &str = "bench";
 pub(crate) const BEFORE: &str = r#"
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
-metadata: {name: tasks.bench.countersign.dev}
+metadata: {name: tasks.bench.example}
 spec:
-  group: bench.countersign.dev
+  group: bench.example
   scope: Namespaced
   names: {kind: Task, listKind: TaskList, plural: tasks, singular: task}
   versions:
@@ -34,7 +34,7 @@ spec:
 ---
 apiVersion: countersign.dev/v1alpha1
 kind: TaskKind
-metadata: {name: tasks.bench.countersign.dev}
+metadata: {name: tasks.bench.example}
 spec:
   version: v1
   succeeded: object.status.phase == "Succeeded"
@@ -79,7 +79,7 @@ pub(crate) struct Task {
 
 pub(crate) fn task(name: &str) -> Value {
     json!({
-        "apiVersion": "bench.countersign.dev/v1",
+        "apiVersion": "bench.example/v1",
         "kind": "Task",
         "metadata": {"name": name},
     })
@@ -102,7 +102,7 @@ pub(crate) fn identity(name: &str, delivery: Delivery, csr: &str) -> Value {
         "spec": {
             "trustDomainRef": {"name": TRUST_DOMAIN},
             "ownerRef": {"name": OWNER},
-            "taskRef": {"group": "bench.countersign.dev", "resource": "tasks", "name": name},
+            "taskRef": {"group": "bench.example", "resource": "tasks", "name": name},
             "grants": [{"actions": ["read"], "resources": ["ledger/invoices/*"]}],
             "credential": credential,
         },
@@ -110,7 +110,7 @@ pub(crate) fn identity(name: &str, delivery: Delivery, csr: &str) -> Value {
 }
 
 pub(crate) fn tasks() -> String {
-    format!("/apis/bench.countersign.dev/v1/namespaces/{NAMESPACE}/tasks")
+    format!("/apis/bench.example/v1/namespaces/{NAMESPACE}/tasks")
 }
 
 pub(crate) fn identities() -> String {
