@@ -296,7 +296,8 @@ fn policy<K>(
     to.spawn("watch policies", async move {
         let changed = |key: &ObjectKey, _: Option<&Arc<_>>, new: Option<&Arc<Policy>>| {
             let name = format!("{}/{}", K::kind(&()), key.name);
-            if c.installation.put(&name, new.map(|policy| **policy)) {
+            let policy = new.map(|policy| **policy);
+            if c.installation.put(&name, policy, c.clock.now()) {
                 everything(&c);
             }
         };

@@ -27,6 +27,7 @@ pub(crate) struct Installation {
 pub(crate) struct Policy {
     /// Its spec is the one that is shipped.
     pub(crate) as_shipped: bool,
+    /// Since when it is in place.
     pub(crate) created: Timestamp,
 }
 
@@ -50,8 +51,18 @@ impl Installation {
     }
 
     /// A policy was seen, or is gone. `name` is `<kind>/<name>`. True when that changes anything.
-    pub(crate) fn put(&self, name: &str, policy: Option<Policy>) -> bool {
+    pub(crate) fn put(&self, name: &str, policy: Option<Policy>, now: Timestamp) -> bool {
         let mut seen = self.seen.lock();
+        let altered = seen.get(name).is_some_and(|before| !before.as_shipped);
+        let policy = policy.map(|policy| Policy {
+            // What came in while it was altered isn't believed once it is mended.
+            created: if altered && policy.as_shipped {
+                policy.created.max(now)
+            } else {
+                policy.created
+            },
+            ..policy
+        });
         match policy {
             Some(policy) => seen.insert(name.to_owned(), policy),
             None => seen.remove(name),
