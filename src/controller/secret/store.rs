@@ -53,6 +53,7 @@ impl Held {
             name: secret
                 .annotations()
                 .get(IDENTITY_ANNOTATION)
+                .filter(|name| is_object_name(name))
                 .map(|name| name.as_str().into()),
             uid: secret.uid()?.into(),
             resource_version: secret.resource_version()?.into(),
@@ -66,6 +67,13 @@ impl Held {
             resource_version: self.resource_version.to_string(),
         }
     }
+}
+
+/// An annotation is free text, and this one becomes a part of a path.
+fn is_object_name(name: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+    (1..=253).contains(&name.len()) && name.bytes().all(allowed) && name != "." && name != ".."
 }
 
 impl Secrets {
