@@ -130,16 +130,35 @@ async fn a_deleted_secret_comes_back_with_another_key() {
 }
 
 #[tokio::test]
-async fn a_secret_without_its_label_is_nobodys_and_stays_untouched() {
+async fn a_secret_that_lost_its_label_or_got_anothers_is_labelled_again() {
     let world = World::shared().await;
     let space = world.space("tamper").await;
-    space.running("reader", json!({})).await;
-    let unlabelled = json!({"metadata": {"labels": {"countersign.dev/identity-uid": null}}});
-    let stray = space.patch_secret(SECRET, unlabelled).await;
-    // Without the label it can't be told from anybody else's.
-    space.until_refused("reader", "SecretConflict").await;
-    let still = space.secret(SECRET).await.unwrap();
-    assert_eq!(version(&still), version(&stray));
+    let it = space.running("reader", json!({})).await;
+    let stranger = space.running("stranger", json!({})).await;
+    for label in [json!(null), json!(uid(&stranger)), json!("nobody")] {
+        let before = serial(&space.get("reader").await);
+        let patch = json!({"metadata": {"labels": {"countersign.dev/identity-uid": label}}});
+        space.patch_secret(SECRET, patch).await;
+        until_reissued(&space, &before).await;
+        let secret = space.secret(SECRET).await.unwrap();
+        let labels = secret.metadata.labels.unwrap();
+        assert_eq!(labels["countersign.dev/identity-uid"], uid(&it));
+    }
+    assert_eq!(serial(&space.get("stranger").await), serial(&stranger));
+}
+
+#[tokio::test]
+async fn a_secret_that_was_made_immutable_is_replaced_by_another() {
+    let world = World::shared().await;
+    let space = world.space("tamper").await;
+    let before = space.running("reader", json!({})).await;
+    let frozen = space.patch_secret(SECRET, json!({"immutable": true})).await;
+    let longer = json!({"spec": {"credential": {"certificateTTLSeconds": 600}}});
+    space.patch("reader", longer).await;
+    until_reissued(&space, &serial(&before)).await;
+    let secret = space.secret(SECRET).await.unwrap();
+    assert_ne!(uid(&secret), uid(&frozen));
+    assert_eq!(secret.immutable, None);
 }
 
 #[tokio::test]

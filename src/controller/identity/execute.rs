@@ -148,11 +148,18 @@ fn judge(
         }
         return CredentialSeen::Missing;
     };
-    let label = secret.labels().get(UID_LABEL).map(String::as_str);
-    let Some(version) = version(secret).filter(|_| label == object.uid().as_deref()) else {
+    let Some(version) = version(secret) else {
         return CredentialSeen::Foreign;
     };
+    let label = secret.labels().get(UID_LABEL).map(String::as_str);
+    let labelled = label == object.uid().as_deref();
+    if !labelled && !seen.recorded.wrote(&version.uid) {
+        return CredentialSeen::Foreign;
+    }
     ctx.secrets.wrote(&key, held(&seen.identity.uid, &version));
+    if !labelled {
+        return CredentialSeen::Tampered(version);
+    }
     let task_uid = match &seen.task {
         super::observed::TaskSeen::Found { uid, .. } => Some(uid),
         _ => seen.recorded.task_uid.as_ref(),
@@ -321,6 +328,14 @@ async fn put_secret(
             Ok(Err(judge(ctx, object, seen, name, found.as_ref())))
         }
         Err(why) if why.is(403) => Ok(Err(CredentialSeen::Forbidden(why.to_string()))),
+        // Somebody made it immutable, or planted one of another type: only another one will do.
+        Err(why) if why.is(422) && replaces.is_some() => {
+            debug!(secret = name, "Secret can't be replaced: {why}");
+            if let Some(version) = replaces {
+                delete_secret(ctx, &seen.identity.namespace, version).await?;
+            }
+            Ok(Err(CredentialSeen::Missing))
+        }
         Err(why) => Err(writing("the Secret")(why)),
     }
 }
@@ -427,10 +442,14 @@ async fn remove(ctx: &Context, seen: &Observed) -> Result<(), PassError> {
         CredentialSeen::Unread(version)
         | CredentialSeen::Adoptable { version, .. }
         | CredentialSeen::Tampered(version) => version,
-        CredentialSeen::AsRecorded | CredentialSeen::NotYet => match &seen.recorded.secret {
-            Some(version) => version,
-            None => return Ok(()),
-        },
+        // Missing to the watch, which follows a label: somebody may have taken just that away.
+        CredentialSeen::AsRecorded | CredentialSeen::NotYet | CredentialSeen::Missing => {
+            match &seen.recorded.secret {
+                // A status that somebody forged may name any Secret.
+                Some(version) if Some(&version.name) == seen.identity.secret_name() => version,
+                _ => return Ok(()),
+            }
+        }
         _ => return Ok(()),
     };
     delete_secret(ctx, &seen.identity.namespace, version).await?;

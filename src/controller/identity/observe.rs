@@ -194,7 +194,10 @@ fn credential(
     }
     let secret = ObjectKey::new(Some(&identity.namespace), name);
     let held = ctx.secrets.get(&secret);
-    let ours = held.as_ref().filter(|held| *held.identity == *identity.uid);
+    // By its label, or by its UID where somebody changed the label.
+    let ours = held
+        .as_ref()
+        .filter(|held| *held.identity == *identity.uid || recorded.wrote(&held.uid));
     // What is ours and over is taken away, whoever claims the name by now.
     let claims =
         recorded.completed.is_none() && !identity.deleting && identity.desired == Desired::Active;

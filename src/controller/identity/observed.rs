@@ -41,6 +41,23 @@ impl Observed {
     }
 }
 
+impl Identity {
+    /// The name of its Secret, for delivery `Secret`.
+    pub(crate) fn secret_name(&self) -> Option<&String> {
+        match &self.delivery {
+            Delivery::Secret { name } => Some(name),
+            Delivery::Request { .. } | Delivery::Workload => None,
+        }
+    }
+}
+
+impl Recorded {
+    /// Is the Secret with this UID the one that was written last?
+    pub(crate) fn wrote(&self, uid: &str) -> bool {
+        self.secret.as_ref().is_some_and(|secret| secret.uid == uid)
+    }
+}
+
 /// Why no certificate is issued, for a condition: a reason, and a message that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {

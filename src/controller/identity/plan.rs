@@ -317,7 +317,10 @@ fn removal(seen: &Observed) -> Credential {
         | CredentialSeen::Unread(_)
         | CredentialSeen::Adoptable { .. }
         | CredentialSeen::Tampered(_) => Credential::Remove,
-        CredentialSeen::NotYet if seen.recorded.secret.is_some() => Credential::Remove,
+        // A Secret without its label is missing to the watch; it is still the one that was written.
+        CredentialSeen::NotYet | CredentialSeen::Missing if seen.recorded.secret.is_some() => {
+            Credential::Remove
+        }
         _ => Credential::Keep,
     }
 }
