@@ -9,7 +9,9 @@
     reason = "a failing test should panic"
 )]
 
+mod attackers;
 mod credential;
+mod domains;
 mod harness;
 mod kstatus;
 mod kubectl;
