@@ -5,6 +5,7 @@
 
 mod absence;
 mod api_server;
+mod changes;
 mod clock;
 mod crowd;
 mod cuts;
