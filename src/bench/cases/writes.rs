@@ -33,14 +33,20 @@ pub(super) async fn run(programs: &Programs, shape: &Shape, quick: bool) -> Resu
             request.life,
             "writes",
         ),
+        Entry::new(
+            &format!("SubjectAccessReviews for {} identities", 2 * count),
+            secret.questions + request.questions,
+            "requests",
+        ),
         Entry::new("conflicts", secret.conflicts + request.conflicts, "writes").at_most(0.0),
     ])
 }
 
-/// Writes for each identity; conflicts in all.
+/// Writes for each identity; questions and conflicts in all.
 struct Writes {
     ready: f64,
     life: f64,
+    questions: f64,
     conflicts: f64,
 }
 
@@ -86,6 +92,7 @@ async fn measure(
     Ok(Writes {
         ready: ready.total() as f64 / count as f64,
         life: life.total() as f64 / count as f64,
+        questions: life.questions() as f64,
         conflicts: life.conflicts() as f64,
     })
 }
