@@ -2,12 +2,11 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use futures::{Stream, TryStreamExt as _};
+use futures::TryStreamExt as _;
 use http::Request;
 use kube::core::WatchEvent;
 use serde::Deserialize;
@@ -19,6 +18,10 @@ use crate::objects::{identities, secrets};
 
 /// Longer than anything here may take: then something is wrong, and the bench says so.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// What a watch is sent of each object: all of it, or its metadata alone.
+const WHOLE: &str = "application/json";
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 /// What a watch has seen. Names are waited for one by one.
 ///
@@ -45,8 +48,10 @@ struct Seen {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Metadata {
     name: String,
+    resource_version: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -73,43 +78,31 @@ struct ListMetadata {
     resource_version: String,
 }
 
+/// A watch that goes on where it was cut: an API server ends one that is slow to read.
+struct Watch {
+    api: Api,
+    path: String,
+    accept: &'static str,
+    /// Is this what is waited for? The second says that the object is gone.
+    judge: fn(&Seen, bool) -> bool,
+    version: String,
+    waiting: Waiting,
+}
+
 impl Sight {
     /// Identities whose certificate is there: `Ready=True`.
     pub(crate) async fn ready(api: &Api) -> Result<Self> {
-        Self::start(
-            api,
-            &identities(),
-            "application/json",
-            |event| match event {
-                WatchEvent::Added(it) | WatchEvent::Modified(it) if it.is("Ready") => Some(it),
-                _ => None,
-            },
-        )
-        .await
+        Self::start(api, identities(), WHOLE, |it, _| it.is("Ready")).await
     }
 
     /// Identities that are over: `Completed=True`.
     pub(crate) async fn completed(api: &Api) -> Result<Self> {
-        Self::start(
-            api,
-            &identities(),
-            "application/json",
-            |event| match event {
-                WatchEvent::Added(it) | WatchEvent::Modified(it) if it.is("Completed") => Some(it),
-                _ => None,
-            },
-        )
-        .await
+        Self::start(api, identities(), WHOLE, |it, _| it.is("Completed")).await
     }
 
-    /// Secrets that are gone; of them the metadata alone is sent.
+    /// Secrets that are gone.
     pub(crate) async fn gone(api: &Api) -> Result<Self> {
-        const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
-        Self::start(api, &secrets(), METADATA, |event| match event {
-            WatchEvent::Deleted(it) => Some(it),
-            _ => None,
-        })
-        .await
+        Self::start(api, secrets(), METADATA, |_, gone| gone).await
     }
 
     /// Waits for a name from now on; call it before the act that makes it appear.
@@ -124,46 +117,67 @@ impl Sight {
 
     async fn start(
         api: &Api,
-        path: &str,
-        accept: &str,
-        judge: fn(WatchEvent<Seen>) -> Option<Seen>,
+        path: String,
+        accept: &'static str,
+        judge: fn(&Seen, bool) -> bool,
     ) -> Result<Self> {
         let now: List = api.fetch(&format!("{path}?limit=1")).await?;
-        let version = now.metadata.resource_version;
-        let request = Request::get(format!("{path}?watch=true&resourceVersion={version}"))
-            .header("accept", accept)
-            .body(Vec::new())?;
-        let events = api.client().request_events::<Seen>(request).await?;
         let waiting = Waiting::default();
-        let watch = spawn_local(note(events, judge, Rc::clone(&waiting)));
+        let watch = Watch {
+            api: api.clone(),
+            path,
+            accept,
+            judge,
+            version: now.metadata.resource_version,
+            waiting: Rc::clone(&waiting),
+        };
+        let watch = spawn_local(watch.run());
         Ok(Self { waiting, watch })
     }
 }
 
-/// Tells those who wait. When the watch ends, so does their waiting: with an error.
-async fn note(
-    events: impl Stream<Item = Result<WatchEvent<Seen>, impl fmt::Display>>,
-    judge: fn(WatchEvent<Seen>) -> Option<Seen>,
-    waiting: Waiting,
-) {
-    let mut events = std::pin::pin!(events);
-    loop {
-        match events.try_next().await {
-            Ok(Some(event)) => {
-                let Some(seen) = judge(event) else { continue };
-                let awaited = waiting.borrow_mut().remove(&seen.metadata.name);
-                if let Some(awaited) = awaited {
-                    let _gave_up = awaited.send(Instant::now());
-                }
+impl Watch {
+    /// Until it fails; then nobody waits any more.
+    async fn run(mut self) {
+        let error = loop {
+            if let Err(error) = self.once().await {
+                break error;
             }
-            Ok(None) => break,
-            Err(error) => {
-                eprintln!("a watch of the bench failed: {error}");
-                break;
-            }
+        };
+        eprintln!("a watch of the bench failed: {error:#}");
+        self.waiting.borrow_mut().clear();
+    }
+
+    /// Until the API server ends it.
+    async fn once(&mut self) -> Result<()> {
+        let path = format!("{}?watch=true&resourceVersion={}", self.path, self.version);
+        let request = Request::get(path)
+            .header("accept", self.accept)
+            .body(Vec::new())?;
+        let events = self.api.client().request_events::<Seen>(request).await?;
+        let mut events = std::pin::pin!(events);
+        while let Some(event) = events.try_next().await? {
+            let (seen, gone) = match event {
+                WatchEvent::Added(it) | WatchEvent::Modified(it) => (it, false),
+                WatchEvent::Deleted(it) => (it, true),
+                WatchEvent::Bookmark(_) => continue,
+                WatchEvent::Error(error) => bail!("{}", error.message),
+            };
+            self.note(&seen, gone);
+            self.version = seen.metadata.resource_version;
+        }
+        Ok(())
+    }
+
+    fn note(&self, seen: &Seen, gone: bool) {
+        if !(self.judge)(seen, gone) {
+            return;
+        }
+        let awaited = self.waiting.borrow_mut().remove(&seen.metadata.name);
+        if let Some(awaited) = awaited {
+            let _gave_up = awaited.send(Instant::now());
         }
     }
-    waiting.borrow_mut().clear();
 }
 
 impl Drop for Sight {
