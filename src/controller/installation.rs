@@ -119,23 +119,23 @@ fn judge(seen: &BTreeMap<String, Policy>) -> Verdict {
             Some(policy) => since = since.max(policy.created),
         }
     }
-    let trouble = |reason, what: &str, names: Vec<String>| {
+    let trouble = |reason, what: &str, names: Vec<String>, mend: &str| {
         Verdict::Trouble(Refusal {
             reason,
             message: format!(
-                "{what}: {}; apply crds/ again (countersign crds | kubectl apply --server-side -f -). Nothing is issued meanwhile",
+                "{what}: {}; {mend} (countersign crds | kubectl apply --server-side -f -). Nothing is issued meanwhile",
                 names.join(", ")
             ),
         })
     };
     if !missing.is_empty() {
-        trouble("PoliciesMissing", "admission policies are missing", missing)
+        let what = "admission policies are missing";
+        trouble("PoliciesMissing", what, missing, "apply crds/ again")
     } else if !altered.is_empty() {
-        trouble(
-            "PoliciesAltered",
-            "admission policies were altered",
-            altered,
-        )
+        let what = "admission policies were altered";
+        // To apply alone would leave what others have added.
+        let mend = "delete them and apply crds/ again";
+        trouble("PoliciesAltered", what, altered, mend)
     } else {
         Verdict::Since(since)
     }
