@@ -1,0 +1,343 @@
+//! The operator with the rights of `examples/rbac` and no others, and its pages.
+
+use std::path::{Path, PathBuf};
+
+use countersign_api::{AgentIdentity, TaskKind};
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use kube::api::{Api, PostParams};
+use rcgen::{CertificateParams, KeyPair};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+
+use crate::harness::{DOMAIN, OWNER, Operator, Space, World, eventually, identity, job};
+use crate::support::{
+    OPERATOR_NAMESPACE, create, is, label_namespace, serial, until, until_gone, with,
+};
+
+/// A world whose operator is a ServiceAccount.
+struct Narrow {
+    world: World,
+    operator: Operator,
+    /// Of its pages.
+    port: u16,
+}
+
+impl Narrow {
+    async fn shared() -> &'static Self {
+        static SHARED: OnceCell<Narrow> = OnceCell::const_new();
+        SHARED
+            .get_or_init(|| async {
+                let narrow = Self::start().await;
+                let pid = narrow.operator.pid();
+                // It ends with this process, which drops no statics.
+                narrow.world.plane().watch(Some(pid)).unwrap();
+                narrow
+            })
+            .await
+    }
+
+    async fn start() -> Self {
+        let world = World::own().await;
+        let namespace = json!({"metadata": {"name": "finance"}});
+        create(&Api::<Namespace>::all(world.client().await), namespace)
+            .await
+            .unwrap();
+        let rbac = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/rbac");
+        let apply = ["apply", "--server-side", "-f", rbac.to_str().unwrap()];
+        world.plane().kubectl(&apply).await.unwrap();
+        let kubeconfig = kubeconfig(&world).await;
+        let port = free_port();
+        let listen = format!("127.0.0.1:{port}");
+        let arguments = [
+            "--secret-namespaces",
+            "finance",
+            "--metrics-listen",
+            &listen,
+        ];
+        let operator = world.operator_by(&kubeconfig, "narrow", &arguments);
+        Self {
+            world,
+            operator,
+            port,
+        }
+    }
+
+    /// The namespace that the operator may write Secrets in. Tests share it.
+    async fn finance(&self) -> Space {
+        let space = Space {
+            client: self.world.client().await,
+            name: "finance".to_owned(),
+        };
+        label_namespace(&space, json!({"trust-domain": DOMAIN})).await;
+        space
+    }
+
+    async fn page(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        (status, body.to_owned())
+    }
+}
+
+/// For the operator's ServiceAccount.
+async fn kubeconfig(world: &World) -> PathBuf {
+    let accounts = Api::<ServiceAccount>::namespaced(world.client().await, OPERATOR_NAMESPACE);
+    let request: TokenRequest = serde_json::from_value(json!({"spec": {"audiences": []}})).unwrap();
+    let params = PostParams::default();
+    let token = accounts.create_token_request("countersign", &params, &request);
+    let token = token.await.unwrap().status.unwrap().token;
+    let admin = std::fs::read_to_string(world.plane().kubeconfig()).unwrap();
+    let mut config: Value = serde_json::from_str(&admin).unwrap();
+    config["users"][0]["user"] = json!({"token": token});
+    let path = world.plane().dir().join("least-rights.kubeconfig");
+    std::fs::write(&path, config.to_string()).unwrap();
+    path
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn by_request(name: &str, task: &str) -> AgentIdentity {
+    let key = KeyPair::generate().unwrap();
+    let pkcs10 = CertificateParams::default()
+        .serialize_request(&key)
+        .unwrap()
+        .pem()
+        .unwrap();
+    let patch =
+        json!({"spec": {"credential": {"delivery": "Request", "request": {"pkcs10": pkcs10}}}});
+    with(&identity(name, task), &patch)
+}
+
+#[tokio::test]
+async fn the_rights_that_ship_are_enough_for_a_whole_life() {
+    let narrow = Narrow::shared().await;
+    let world = &narrow.world;
+    let domain = world
+        .until_domain(DOMAIN, "published", |it| is(it, "BundlePublished"))
+        .await;
+    for kind in ["Ready", "PoliciesInstalled", "ClockSynchronized"] {
+        assert!(is(&domain, kind), "{kind}: {:?}", domain.status);
+    }
+    let space = narrow.finance().await;
+    let before = space
+        .running("reader", json!({"spec": {"ttlSecondsAfterFinished": 0}}))
+        .await;
+    let longer = json!({"spec": {"credential": {"certificateTTLSeconds": 600}}});
+    space.patch("reader", longer).await;
+    space
+        .until("reader", "renewed", |it| serial(it) != serial(&before))
+        .await;
+    space.finish_job("reader-job", "Succeeded").await;
+    space.until_no_secret("reader-identity").await;
+    until_gone(&space.identities(), "reader").await;
+
+    space.running("deleted", json!({})).await;
+    kube::Api::delete(
+        &space.jobs(),
+        "deleted-job",
+        &kube::api::DeleteParams::background(),
+    )
+    .await
+    .unwrap();
+    assert_eq!(space.until_completed("deleted").await, "TaskDeleted");
+
+    let kinds = Api::<TaskKind>::all(world.client().await);
+    let object = json!({"metadata": {"name": "errands.example.com"}, "spec": {"version": "v1"}});
+    create(&kinds, object).await.unwrap();
+    until(&kinds, "errands.example.com", "ready", |it| is(it, "Ready")).await;
+
+    let nobody = json!({"spec": {"ownerRef": {"name": "nobody"}}});
+    space
+        .create_identity(&with(&identity("refused", "jobs.batch/x"), &nobody))
+        .await;
+    space.until_refused("refused", "UnknownOwner").await;
+    eventually("the event", async || {
+        let events = ["get", "events", "-n", "finance", "-o", "name"];
+        let describe = ["describe", "agid", "refused", "-n", "finance"];
+        let _all = world.plane().kubectl(&events).await.unwrap();
+        world
+            .plane()
+            .kubectl(&describe)
+            .await
+            .unwrap()
+            .contains("Warning")
+            .then_some(())
+    })
+    .await;
+    // A user with verb `bind`, which the operator asks for.
+    let binder = world.user("bea").await;
+    let rules = json!([
+        {"apiGroups": ["countersign.dev"], "resources": ["agentidentities"], "verbs": ["create"]},
+        {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["update"]},
+    ]);
+    world.allow(&binder, Some("finance"), rules).await;
+    let bind = json!([{
+        "apiGroups": ["countersign.dev"], "resources": ["agentowners"],
+        "resourceNames": [OWNER], "verbs": ["bind"],
+    }]);
+    world.allow(&binder, None, bind).await;
+    space.create_job(&job("bound")).await;
+    let bound = identity("bound", "jobs.batch/bound");
+    binder
+        .identities(&space)
+        .create(&PostParams::default(), &bound)
+        .await
+        .unwrap();
+    space.until_ready("bound").await;
+}
+
+#[tokio::test]
+async fn secrets_are_refused_where_they_are_not_enabled_and_requests_are_served() {
+    let narrow = Narrow::shared().await;
+    let space = narrow.world.space("research").await;
+    space.create_job(&job("work")).await;
+    space
+        .create_identity(&identity("reader", "jobs.batch/work"))
+        .await;
+    let message = space.until_refused("reader", "SecretsNotEnabled").await;
+    let flag = format!("--secret-namespaces={}", space.name);
+    assert!(
+        message.contains(&flag) && message.contains("delivery Request"),
+        "{message}"
+    );
+    assert!(space.secret("reader-identity").await.is_none());
+
+    space
+        .create_identity(&by_request("own", "jobs.batch/work"))
+        .await;
+    space.until_ready("own").await;
+    space.finish_job("work", "Failed").await;
+    assert_eq!(space.until_completed("own").await, "TaskFailed");
+    assert_eq!(space.until_completed("reader").await, "TaskFailed");
+}
+
+#[tokio::test]
+async fn a_kind_that_may_not_be_seen_is_told_with_the_rule_that_is_missing() {
+    let narrow = Narrow::shared().await;
+    let space = narrow.world.space("pods").await;
+    let pods = space.objects("", "v1", "Pod", "pods");
+    let spec =
+        json!({"schedulerName": "nobody", "containers": [{"name": "main", "image": "none"}]});
+    create(&pods, json!({"metadata": {"name": "work"}, "spec": spec}))
+        .await
+        .unwrap();
+    space
+        .create_identity(&by_request("agent", "pods/work"))
+        .await;
+    let message = space.until_refused("agent", "TaskForbidden").await;
+    for words in ["list and watch", "\"pods\"", "group \"\""] {
+        assert!(message.contains(words), "{message}");
+    }
+    assert_eq!(serial(&space.get("agent").await), "");
+    let more = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "more-tasks", "labels": {"countersign.dev/aggregate-to-tasks": "true"}},
+        "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}],
+    });
+    let apply = ["apply", "-f", "-"];
+    narrow
+        .world
+        .plane()
+        .kubectl_with_input(&apply, &more.to_string())
+        .await
+        .unwrap();
+    space.until_ready("agent").await;
+}
+
+#[tokio::test]
+async fn the_pages_say_that_it_is_well_and_count_without_names() {
+    let narrow = Narrow::shared().await;
+    let space = narrow.finance().await;
+    space.running("counted", json!({})).await;
+    space.finish_job("counted-job", "Succeeded").await;
+    space.until_no_secret("counted-identity").await;
+
+    for path in ["/healthz", "/readyz"] {
+        let (status, body) = narrow.page(path).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        assert!(body.contains("ok"), "{body}");
+    }
+    let (status, metrics) = narrow.page("/metrics").await;
+    assert_eq!(status, 200);
+    assert!(metrics.ends_with("# EOF\n"));
+    for name in [
+        "countersign_certificate_issue_latency_seconds_bucket",
+        "countersign_certificates_issued_total",
+        "countersign_certificates_renewed_total",
+        "countersign_credentials_retired_total",
+        "countersign_retirement_latency_seconds_count",
+        "countersign_write_conflicts_total",
+        "countersign_reconcile_passes_total",
+        "countersign_queue_depth",
+        "countersign_certificate_soonest_expiry_timestamp_seconds",
+        "countersign_authority_expiry_timestamp_seconds",
+        "countersign_clock_skew_seconds",
+    ] {
+        assert!(metrics.contains(name), "{name}:\n{metrics}");
+    }
+    for word in ["watch", "leader"] {
+        assert!(
+            metrics
+                .lines()
+                .any(|it| it.starts_with("countersign_") && it.contains(word)),
+            "{word}"
+        );
+    }
+    let lines = metrics.lines().filter(|line| !line.starts_with('#'));
+    for line in lines {
+        for name in ["finance", "research", "counted", "reader", OWNER, "work"] {
+            assert!(!line.contains(&format!("\"{name}")), "{line}");
+        }
+    }
+    let labels = metrics
+        .lines()
+        .filter(|it| !it.starts_with('#'))
+        .filter_map(|it| it.split_once('{'));
+    let names = labels
+        .flat_map(|(_, labels)| labels.split(['{', ',', '}']))
+        .filter_map(|it| it.split_once('='));
+    let mut names: Vec<&str> = names.map(|(name, _)| name).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in &names {
+        let known = [
+            "kind",
+            "outcome",
+            "urgency",
+            "trust_domain",
+            "le",
+            "resource",
+            "watch",
+            "reason",
+            "name",
+        ];
+        assert!(known.contains(name), "{name}");
+    }
+    assert!(metrics.lines().count() < 400, "bounded");
+}
+
+#[tokio::test]
+async fn nothing_but_what_was_meant_to_be_forbidden_was_asked_for() {
+    let narrow = Narrow::shared().await;
+    let space = narrow.finance().await;
+    space.running("quiet", json!({})).await;
+    let log = narrow.operator.log();
+    let asked: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("orbidden"))
+        .filter(|line| !line.contains("pods"))
+        .collect();
+    assert!(asked.is_empty(), "{asked:#?}");
+}
