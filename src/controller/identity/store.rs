@@ -94,9 +94,14 @@ impl Identities {
     /// We wrote this, or read it from the API server itself.
     pub(crate) fn wrote(&self, key: &ObjectKey, object: AgentIdentity) -> Arc<Object> {
         let object = Arc::new(Object::of(object));
-        // What the watch has seen deleted meanwhile stays deleted.
-        if self.seen.get(key).is_some() {
-            self.written.lock().insert(key.clone(), Arc::clone(&object));
+        let mut written = self.written.lock();
+        // Only what is ahead of the watch is kept: it may have brought this already, or the end.
+        let ahead = self
+            .seen
+            .get(key)
+            .is_some_and(|seen| version::newer(object.version(), seen.version()));
+        if ahead {
+            written.insert(key.clone(), Arc::clone(&object));
         }
         object
     }

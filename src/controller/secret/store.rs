@@ -113,11 +113,9 @@ impl Secrets {
 
     /// The Secret of this name, if it has our label: as last written by us, or as seen since.
     pub(crate) fn get(&self, key: &ObjectKey) -> Option<Held> {
-        let seen = self
-            .store(key.namespace())
-            .and_then(|store| store.get(key))
-            .map(|held| Held::clone(&held));
-        match (self.written.lock().get(key), seen) {
+        let written = self.written.lock();
+        let seen = self.seen(key).map(|held| Held::clone(&held));
+        match (written.get(key), seen) {
             (Some(Written::Put(ours)), Some(seen))
                 if version::newer(&seen.resource_version, &ours.resource_version) =>
             {
@@ -129,15 +127,32 @@ impl Secrets {
         }
     }
 
-    /// We wrote this.
+    /// We wrote this. Kept only while the watch is behind.
     pub(crate) fn wrote(&self, key: &ObjectKey, held: Held) {
-        self.written.lock().insert(key.clone(), Written::Put(held));
+        let mut written = self.written.lock();
+        let seen = self.seen(key);
+        let ahead = seen.is_none_or(|seen| {
+            seen.uid != held.uid || version::newer(&held.resource_version, &seen.resource_version)
+        });
+        if ahead {
+            written.insert(key.clone(), Written::Put(held));
+        }
     }
 
-    /// We deleted this, or saw that it is gone.
+    /// We deleted this, or saw that it is gone. Kept only while the watch still shows it.
     pub(crate) fn deleted(&self, key: &ObjectKey, uid: &str) {
-        let gone = Written::Gone(uid.into());
-        self.written.lock().insert(key.clone(), gone);
+        let mut written = self.written.lock();
+        let shown = self.seen(key).is_some_and(|seen| *seen.uid == *uid);
+        let to_be_shown = matches!(written.get(key), Some(Written::Put(ours)) if *ours.uid == *uid);
+        if shown || to_be_shown {
+            written.insert(key.clone(), Written::Gone(uid.into()));
+        } else {
+            written.remove(key);
+        }
+    }
+
+    fn seen(&self, key: &ObjectKey) -> Option<Arc<Held>> {
+        self.store(key.namespace())?.get(key)
     }
 
     /// The watch brought something. Is it news, or what we wrote ourselves?
