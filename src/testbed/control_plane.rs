@@ -28,7 +28,8 @@ const SECOND_API_SERVER: &str = "second-kube-apiserver";
 /// What may differ from one control plane to another. The default is for tests.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Whether etcd syncs to disk before it answers: off for tests, on where time is measured.
+    /// As in production: etcd syncs to disk before it answers, and the controllers ask no faster
+    /// than by default. Off for tests, on where time is measured.
     pub durable: bool,
     /// More arguments for kube-apiserver, such as `--feature-gates=…`.
     pub api_server_args: Vec<String>,
@@ -60,7 +61,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// For measurements: etcd syncs to disk, as in production.
+    /// For measurements: as in production.
     #[must_use]
     pub fn durable() -> Self {
         Self {
