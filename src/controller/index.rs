@@ -33,16 +33,21 @@ pub(crate) struct Links {
 struct Tables {
     links: HashMap<ObjectKey, Links>,
     by_uid: HashMap<Arc<str>, ObjectKey>,
-    by_task: Multi<(KindKey, ObjectKey)>,
+    by_task: Few<(KindKey, ObjectKey)>,
     by_owner: Multi<Arc<str>>,
     by_domain: Multi<Arc<str>>,
     by_namespace: Multi<Arc<str>>,
-    by_secret: Multi<ObjectKey>,
+    by_secret: Few<ObjectKey>,
     by_kind: Multi<KindKey>,
 }
 
+/// From a key to what may be very many.
 #[derive(Debug)]
 struct Multi<K>(HashMap<K, BTreeSet<ObjectKey>>);
+
+/// From a key to what is mostly one: a set of its own for each would take half a kilobyte.
+#[derive(Debug)]
+struct Few<K>(HashMap<K, Vec<ObjectKey>>);
 
 impl<K> Default for Multi<K> {
     fn default() -> Self {
@@ -59,6 +64,34 @@ impl<K: Eq + Hash> Multi<K> {
         if let Some(set) = self.0.get_mut(key) {
             set.remove(identity);
             if set.is_empty() {
+                self.0.remove(key);
+            }
+        }
+    }
+
+    fn get(&self, key: &K) -> Vec<ObjectKey> {
+        self.0.get(key).into_iter().flatten().cloned().collect()
+    }
+}
+
+impl<K> Default for Few<K> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K: Eq + Hash> Few<K> {
+    fn add(&mut self, key: K, identity: &ObjectKey) {
+        let all = self.0.entry(key).or_insert_with(|| Vec::with_capacity(1));
+        if !all.contains(identity) {
+            all.push(identity.clone());
+        }
+    }
+
+    fn remove(&mut self, key: &K, identity: &ObjectKey) {
+        if let Some(all) = self.0.get_mut(key) {
+            all.retain(|it| it != identity);
+            if all.is_empty() {
                 self.0.remove(key);
             }
         }
