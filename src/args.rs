@@ -57,6 +57,9 @@ pub(crate) struct Run {
     /// next authority signs only after it was in the bundle for so long
     #[arg(long, default_value_t = 120)]
     pub(crate) bundle_propagation_seconds: u64,
+    /// How long a watch stays open at most: for tests that can't wait for one that hangs
+    #[arg(long, hide = true, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub(crate) watch_seconds: u32,
     /// What to log, as in RUST_LOG: 'info', 'debug', 'countersign_controller=debug'
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub(crate) log: String,

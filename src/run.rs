@@ -20,6 +20,7 @@ pub(crate) fn run(arguments: Run) -> Result<()> {
         workers: arguments.workers.into(),
         listen: arguments.metrics_listen.0,
         propagation_seconds: arguments.bundle_propagation_seconds,
+        watch_seconds: arguments.watch_seconds,
         clock: Clock::system(),
     };
     // One provider for the whole process; a second install would be a bug here.

@@ -30,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) namespace: String,
     /// How long a changed Secret takes to reach a running agent.
     pub(crate) propagation_seconds: u64,
+    /// How long a watch stays open at most.
+    pub(crate) watch_seconds: u32,
     pub(crate) identities: Identities,
     pub(crate) index: Arc<Index>,
     /// The labels of each namespace.

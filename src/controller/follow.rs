@@ -72,7 +72,7 @@ fn identities(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor) {
         watch_into(
             "agentidentities",
             api,
-            config(),
+            config(&c),
             store,
             reduce,
             changed,
@@ -127,7 +127,7 @@ fn secrets(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor) {
                 secret_changed(&c, key, new.map(Arc::as_ref));
             };
             let reduce = |secret| Held::of(&secret);
-            let config = config().labels(UID_LABEL);
+            let config = config(&c).labels(UID_LABEL);
             let listed = async {
                 store.wait_synced().await;
                 // Who waited for the list, or for the right to it, looks again.
@@ -169,7 +169,7 @@ fn around_identities(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Superv
             c.look_at_all(c.index.of_owner(&key.name));
         };
         let reduce = |object| Some(Owner::of(&object));
-        watch_into("agentowners", api, config(), store, reduce, changed, m).await
+        watch_into("agentowners", api, config(&c), store, reduce, changed, m).await
     });
     let (c, store) = (Arc::clone(ctx), Arc::clone(&ctx.namespaces));
     let api: Api<PartialObjectMeta<Namespace>> = Api::all(ctx.clients.reads.clone());
@@ -179,7 +179,7 @@ fn around_identities(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Superv
             c.look_at_all(c.index.of_namespace(&key.name));
         };
         let reduce = |object: PartialObjectMeta<Namespace>| Some(object.labels().clone());
-        watch_into("namespaces", api, config(), store, reduce, changed, m).await
+        watch_into("namespaces", api, config(&c), store, reduce, changed, m).await
     });
     let (c, store) = (Arc::clone(ctx), Arc::clone(&ctx.task_kinds));
     let api: Api<api::TaskKind> = Api::all(ctx.clients.reads.clone());
@@ -203,7 +203,7 @@ fn around_identities(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Superv
             object.metadata.managed_fields = None;
             Some(object)
         };
-        watch_into("taskkinds", api, config(), store, reduce, changed, m).await
+        watch_into("taskkinds", api, config(&c), store, reduce, changed, m).await
     });
     let c = Arc::clone(ctx);
     to.spawn("task kinds", async move {
@@ -225,7 +225,7 @@ fn around_trust_domains(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Sup
             object.metadata.managed_fields = None;
             Some(object)
         };
-        watch_into("trustdomains", api, config(), store, reduce, changed, m).await
+        watch_into("trustdomains", api, config(&c), store, reduce, changed, m).await
     });
     let api: Api<PartialObjectMeta<Secret>> =
         Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
@@ -268,7 +268,7 @@ fn own_namespace<K>(
             let owner = domain(&object.name_any(), object.labels())?;
             Some((owner, object.resource_version().unwrap_or_default()))
         };
-        let config = config().labels(&selector);
+        let config = config(&c).labels(&selector);
         watch_into(name, api, config, store, reduce, changed, metrics).await
     });
 }
@@ -307,7 +307,7 @@ fn policy<K>(
                 created: crate::identity::created(&object),
             })
         };
-        let config = config().labels(POLICY_SELECTOR);
+        let config = config(&c).labels(POLICY_SELECTOR);
         let name = K::plural(&()).into_owned();
         let ended: Infallible =
             watch_into(&name, api, config, store, reduce, changed, metrics).await;
@@ -331,6 +331,6 @@ pub(crate) fn everything(ctx: &Context) {
 
 /// Lists are the most recent ones: an API server that lags must not show a restarted operator the
 /// past. Since Kubernetes 1.31 they come out of its cache all the same (KEP-2340).
-fn config() -> Config {
-    Config::default()
+fn config(ctx: &Context) -> Config {
+    Config::default().timeout(ctx.watch_seconds)
 }

@@ -32,9 +32,9 @@ use crate::write::{Gate, WriteError, is_status};
 
 /// The Lease that elects the leader.
 const LEASE: &str = "countersign-operator";
-/// A watch whose connection stays open and brings nothing, not even a bookmark, for so long hangs:
-/// the API server sends a bookmark about once a minute.
-const WATCH_BOUND: Duration = Duration::from_secs(150);
+/// A watch that brings nothing, not even a bookmark or its end, for so many times its longest life
+/// hangs: two others in its place have hung as well.
+const WATCH_BOUND: f64 = 2.5;
 /// A new leader waits at most so long for its trust domains before it looks at identities.
 const DOMAINS_BOUND: Duration = Duration::from_secs(10);
 /// How often gauges are computed.
@@ -56,6 +56,9 @@ pub struct Settings {
     /// How long a changed Secret takes to reach a running agent, in seconds: a next authority signs
     /// only after it was in the bundle for so long.
     pub propagation_seconds: u64,
+    /// How long a watch stays open at most, in seconds, 60 at most: one that hangs is noticed 5 s
+    /// later, and `/healthz` fails after two and a half times as long.
+    pub watch_seconds: u32,
     /// What tells the time.
     pub clock: Clock,
 }
@@ -128,7 +131,8 @@ pub async fn run(
     let c = Arc::clone(&ctx);
     all.spawn("measure", async move { measure(&c).await });
     if let Some(listener) = listener {
-        let health = health(&ctx, &progress, registry);
+        let bound = Duration::from_secs(settings.watch_seconds.into()).mul_f64(WATCH_BOUND);
+        let health = health(&ctx, &progress, bound, registry);
         all.spawn("serve health and metrics", health.serve(listener));
     }
     let l = leadership.clone();
@@ -186,7 +190,13 @@ fn context(
             }
         };
         let reads = clients.reads.clone();
-        let tasks = Watches::new(reads, Arc::clone(&kinds), watch_metrics.clone(), told);
+        let tasks = Watches::new(
+            reads,
+            Arc::clone(&kinds),
+            settings.watch_seconds,
+            watch_metrics.clone(),
+            told,
+        );
         Context {
             events: Events::new(clients.writes.clone(), Gate::new(leadership.clone())),
             gate: Gate::new(leadership.clone()),
@@ -194,6 +204,7 @@ fn context(
             metrics,
             namespace: settings.namespace.clone(),
             propagation_seconds: settings.propagation_seconds,
+            watch_seconds: settings.watch_seconds,
             identities: Identities::default(),
             index,
             namespaces: Arc::new(Store::new()),
@@ -376,10 +387,15 @@ async fn measure(ctx: &Context) {
     }
 }
 
-fn health(ctx: &Arc<Context>, progress: &WatchProgress, registry: Registry) -> Health {
+fn health(
+    ctx: &Arc<Context>,
+    progress: &WatchProgress,
+    bound: Duration,
+    registry: Registry,
+) -> Health {
     let progress = progress.clone();
     let watches: Check = Arc::new(move || match progress.stalest() {
-        Some((path, silent)) if silent > WATCH_BOUND => Err(format!(
+        Some((path, silent)) if silent > bound => Err(format!(
             "the watch of {path} has been silent for {} s",
             silent.as_secs()
         )),

@@ -22,7 +22,7 @@ use tower::{BoxError, Layer, Service};
 ///
 /// A watch is open from its request until its body is dropped. Between two watches there is
 /// nothing to be seen: that the API server is down makes nothing stale, as no restart of ours would
-/// mend it.
+/// mend it. But one that was dropped before its end, because it hung, counts on in the next.
 #[derive(Debug, Clone, Default)]
 pub struct WatchProgress {
     open: Arc<Mutex<Open>>,
@@ -32,11 +32,29 @@ pub struct WatchProgress {
 struct Open {
     watches: HashMap<u64, Watch>,
     next: u64,
+    /// Those that their readers gave up: the next of the kind goes on from there.
+    given_up: HashMap<Kind, GivenUp>,
 }
 
 #[derive(Debug)]
 struct Watch {
+    kind: Kind,
+    last: Instant,
+    /// The API server has ended it, or an error has: no silence.
+    ended: bool,
+}
+
+/// What is watched: the path, and the query without the version.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Kind {
     path: String,
+    selector: String,
+}
+
+#[derive(Debug)]
+struct GivenUp {
+    at: Instant,
+    /// The last progress before.
     last: Instant,
 }
 
@@ -45,6 +63,10 @@ struct Ticket {
     progress: WatchProgress,
     number: u64,
 }
+
+/// A watch that is opened so soon after one was given up goes on with its silence: longer than any
+/// backoff and the listing after it.
+const SAME: Duration = Duration::from_secs(90);
 
 /// What [`WatchProgress`] makes of a client's service.
 #[derive(Debug)]
@@ -64,7 +86,7 @@ impl WatchProgress {
         let open = self.open.lock();
         let stalest = open.watches.values().min_by_key(|watch| watch.last)?;
         let silent = Instant::now().saturating_duration_since(stalest.last);
-        Some((stalest.path.clone(), silent))
+        Some((stalest.kind.path.clone(), silent))
     }
 
     /// Whether no open watch has been silent for longer than `bound`. With bookmarks each minute
@@ -73,13 +95,16 @@ impl WatchProgress {
         self.stalest().is_none_or(|(_, silent)| silent <= bound)
     }
 
-    fn opened(&self, path: &str) -> Ticket {
+    fn opened(&self, kind: Kind) -> Ticket {
+        let now = Instant::now();
         let mut open = self.open.lock();
         let number = open.next;
         open.next += 1;
+        open.given_up.retain(|_, it| now < it.at + SAME);
         let watch = Watch {
-            path: path.to_owned(),
-            last: Instant::now(),
+            last: open.given_up.remove(&kind).map_or(now, |it| it.last),
+            kind,
+            ended: false,
         };
         open.watches.insert(number, watch);
         Ticket {
@@ -95,11 +120,39 @@ impl Ticket {
             watch.last = Instant::now();
         }
     }
+
+    fn ended(&self) {
+        if let Some(watch) = self.progress.open.lock().watches.get_mut(&self.number) {
+            watch.ended = true;
+        }
+    }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.progress.open.lock().watches.remove(&self.number);
+        let mut open = self.progress.open.lock();
+        let Some(watch) = open.watches.remove(&self.number) else {
+            return;
+        };
+        if !watch.ended {
+            let given_up = GivenUp {
+                at: Instant::now(),
+                last: watch.last,
+            };
+            open.given_up.insert(watch.kind, given_up);
+        }
+    }
+}
+
+impl Kind {
+    fn of<B>(request: &Request<B>) -> Self {
+        let query = request.uri().query().unwrap_or_default();
+        let parts = query.split('&');
+        let selector = parts.filter(|part| part.contains("Selector="));
+        Self {
+            path: request.uri().path().to_owned(),
+            selector: selector.collect::<Vec<_>>().join("&"),
+        }
     }
 }
 
@@ -128,16 +181,24 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let ticket = is_watch(&request).then(|| self.progress.opened(request.uri().path()));
+        let ticket = is_watch(&request).then(|| self.progress.opened(Kind::of(&request)));
         let answer = self.inner.call(request);
         Box::pin(async move {
-            let answer = answer.await?;
             let Some(ticket) = ticket else {
-                return Ok(answer);
+                return answer.await;
             };
-            ticket.moved();
+            let answer = answer.await.inspect_err(|_| ticket.ended())?;
+            // That it is answered is no progress: a proxy may do that on its own.
+            let ticket = Arc::new(ticket);
+            let (moving, failing) = (Arc::clone(&ticket), Arc::clone(&ticket));
             Ok(answer.map(|body| {
-                let body = body.inspect_frame(move |_| ticket.moved());
+                let body = body
+                    .inspect_frame(move |_| moving.moved())
+                    .inspect_err(move |_| failing.ended())
+                    .with_trailers(Box::pin(async move {
+                        ticket.ended(); // what was polled after all data
+                        None
+                    }));
                 Box::new(body) as Box<DynBody>
             }))
         })
@@ -156,6 +217,10 @@ pub(crate) fn is_watch<B>(request: &Request<B>) -> bool {
 mod tests {
     use super::*;
 
+    fn kind(path: &str) -> Kind {
+        Kind::of(&Request::get(path).body(()).unwrap())
+    }
+
     #[test]
     fn watches_are_told_by_their_query() {
         let asks = |uri: &str| is_watch(&Request::get(uri).body(()).unwrap());
@@ -170,8 +235,8 @@ mod tests {
         let progress = WatchProgress::new();
         let bound = Duration::from_secs(150);
         assert_eq!(progress.stalest(), None);
-        let quiet = progress.opened("/quiet");
-        let lively = progress.opened("/lively");
+        let quiet = progress.opened(kind("/quiet"));
+        let lively = progress.opened(kind("/lively"));
         for _ in 0..16 {
             tokio::time::advance(Duration::from_secs(10)).await;
             lively.moved();
@@ -183,5 +248,35 @@ mod tests {
         assert!(progress.is_healthy(bound));
         drop(lively);
         assert_eq!(progress.stalest(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_given_up_counts_on_in_the_next_unless_it_had_ended() {
+        let progress = WatchProgress::new();
+        let minute = Duration::from_secs(60);
+        let silence = || progress.stalest().unwrap().1;
+        for n in 1..4 {
+            let hung = progress.opened(kind("/hangs"));
+            tokio::time::advance(minute).await;
+            assert_eq!(silence(), n * minute);
+            drop(hung);
+        }
+        let other = progress.opened(kind("/other"));
+        assert_eq!(silence(), Duration::ZERO);
+        let again = progress.opened(kind("/hangs"));
+        assert_eq!(silence(), 3 * minute);
+        again.ended();
+        drop((again, other));
+        let _again = progress.opened(kind("/hangs"));
+        assert_eq!(silence(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_comes_long_after_begins_anew() {
+        let progress = WatchProgress::new();
+        drop(progress.opened(kind("/hangs")));
+        tokio::time::advance(SAME).await;
+        let _new = progress.opened(kind("/hangs"));
+        assert_eq!(progress.stalest().unwrap().1, Duration::ZERO);
     }
 }

@@ -1,7 +1,7 @@
 //! Keeps a store like the API server: lists, then watches, for ever.
 //!
 //! ```text
-//!        ┌──────────── 410: too old, or unknown ────────────┐
+//!        ┌─────── 410: too old, or unknown; it hung ────────┐
 //!        ▼                                                  │
 //!  list, page by page ──▶ sweep, synced ──▶ watch from the version listed ──▶ end of the watch
 //!        ▲                                  ▲                                      │

@@ -32,6 +32,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Watches {
     client: Client,
     kinds: Arc<Kinds>,
+    watch_seconds: u32,
     metrics: WatchMetrics,
     running: Mutex<HashMap<KindKey, Arc<Watch>>>,
     changed: Notify,
@@ -68,12 +69,14 @@ impl Watches {
     pub(crate) fn new(
         client: Client,
         kinds: Arc<Kinds>,
+        watch_seconds: u32,
         metrics: WatchMetrics,
         told: impl Fn(Told<'_>) + Send + Sync + 'static,
     ) -> Self {
         Self {
             client,
             kinds,
+            watch_seconds,
             metrics,
             running: Mutex::default(),
             changed: Notify::new(),
@@ -280,7 +283,7 @@ impl Watches {
             (self.told)(Told::Task(kind, key));
         };
         let (tasks, metrics) = (Arc::clone(&watch.tasks), self.metrics.clone());
-        let config = watcher::Config::default();
+        let config = watcher::Config::default().timeout(self.watch_seconds);
         if rules.needs_object() {
             let api: Api<DynamicObject> = Api::all_with(self.client.clone(), resource);
             let rules = Arc::clone(rules);

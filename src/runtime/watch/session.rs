@@ -154,8 +154,9 @@ where
                     };
                 }
                 Err(_) => {
+                    // The next one may hang as well: a listing is sure to show what there is.
                     let failure = Failure::text("the watch hung");
-                    return Step::interrupted(version, progress, failure);
+                    return Step::failed(None, progress, failure);
                 }
             };
             let seen = match event {

@@ -92,6 +92,7 @@ impl Running {
             workers: 8,
             listen: None,
             propagation_seconds: 120,
+            watch_seconds: 60,
             clock: Clock::shifted(by),
         };
         let config = world.plane().config().unwrap();
