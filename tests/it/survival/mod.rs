@@ -14,3 +14,4 @@ mod ledger;
 mod permission;
 mod rotation;
 mod sightings;
+mod silence;
