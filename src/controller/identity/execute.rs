@@ -22,6 +22,7 @@ use crate::trust_domain::Signing;
 use crate::write::WriteError;
 
 /// What came of executing a plan.
+#[allow(clippy::large_enum_variant, reason = "lives for a moment on the stack")]
 pub(crate) enum Step {
     /// The world is as planned.
     Done,

@@ -184,7 +184,10 @@ fn ttl(seen: &Observed, default: u64, max: u64) -> Result<u64, Obstacle> {
         Delivery::Secret { .. } => MIN_SECRET_TTL_SECONDS,
         Delivery::Request { .. } | Delivery::Workload => MIN_TTL_SECONDS,
     };
-    let ttl = seen.identity.ttl_seconds.unwrap_or(default.max(floor));
+    let ttl = seen
+        .identity
+        .ttl_seconds
+        .unwrap_or_else(|| default.max(floor));
     if (floor..=max).contains(&ttl) {
         return Ok(ttl);
     }

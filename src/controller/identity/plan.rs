@@ -403,7 +403,9 @@ fn same(seen: &Observed) -> Status {
     Status {
         observed_generation: seen.identity.generation,
         task_uid: recorded.task_uid.as_ref().or(adopted).cloned(),
-        outcome: recorded.outcome.or(adopted.map(|_| Outcome::Running)),
+        outcome: recorded
+            .outcome
+            .or_else(|| adopted.map(|_| Outcome::Running)),
         finished: recorded.finished,
         first_issue: begun(seen),
         deadline: deadline(seen),
