@@ -550,3 +550,27 @@ async fn the_most_that_the_schema_allows_harms_nobody() {
     space.until_ready(&long).await;
     world.still_serves().await;
 }
+
+#[tokio::test]
+async fn a_flood_in_one_namespace_holds_nobody_else_up() {
+    const MANY: usize = 200;
+    let world = World::shared().await;
+    let (flood, others) = (world.space("flood").await, world.space("others").await);
+    let identities = flood.identities();
+    let params = PostParams::default();
+    let nobody = json!({"spec": {"ownerRef": {"name": "nobody"}}});
+    let objects: Vec<_> = (0..MANY)
+        .map(|it| {
+            with(
+                &identity(&format!("flood-{it}"), "jobs.batch/work"),
+                &nobody,
+            )
+        })
+        .collect();
+    let all = futures::future::join_all(objects.iter().map(|it| identities.create(&params, it)));
+    let (made, served) = tokio::join!(all, others.running("bystander", json!({})));
+    assert!(made.iter().all(Result::is_ok));
+    assert!(is(&served, "Ready"));
+    let last = format!("flood-{}", MANY - 1);
+    flood.until_refused(&last, "UnknownOwner").await;
+}

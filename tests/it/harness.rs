@@ -27,7 +27,7 @@ pub(crate) struct World {
 }
 
 enum Plane {
-    Own(ControlPlane),
+    Own(Box<ControlPlane>),
     Shared(&'static ControlPlane),
 }
 
@@ -65,7 +65,9 @@ impl World {
     /// A world of one's own, to break things in; no operator yet.
     pub(crate) async fn own() -> Self {
         let world = Self {
-            plane: Plane::Own(ControlPlane::start(Options::default()).await.unwrap()),
+            plane: Plane::Own(Box::new(
+                ControlPlane::start(Options::default()).await.unwrap(),
+            )),
         };
         world.furnish().await;
         world

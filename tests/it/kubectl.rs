@@ -174,3 +174,34 @@ async fn explain_tells_what_a_field_is_for() {
         assert!(flat.contains(words), "{field}:\n{text}");
     }
 }
+
+#[tokio::test]
+async fn identities_are_found_by_owner_task_trust_domain_and_state() {
+    let world = World::shared().await;
+    let space = world.space("kubectl").await;
+    space.running("reader", json!({})).await;
+    space
+        .running("other", json!({"spec": {"desiredState": "Active"}}))
+        .await;
+    for (selector, found) in [
+        (
+            format!("spec.ownerRef.name={OWNER},spec.taskRef.name=reader-job"),
+            true,
+        ),
+        (format!("spec.trustDomainRef.name={DOMAIN}"), true),
+        ("spec.desiredState=Suspended".to_owned(), false),
+    ] {
+        let get = [
+            "get",
+            "agid",
+            "-n",
+            &space.name,
+            "-o",
+            "name",
+            "--field-selector",
+            &selector,
+        ];
+        let names = world.plane().kubectl(&get).await.unwrap();
+        assert_eq!(names.contains("/reader"), found, "{selector}: {names}");
+    }
+}

@@ -223,6 +223,40 @@ async fn a_deleted_identity_takes_its_secret_along_and_not_its_task() {
 }
 
 #[tokio::test]
+async fn an_identity_that_is_held_while_it_is_deleted_has_lost_its_secret_already() {
+    let world = World::shared().await;
+    let space = world.space("held").await;
+    let patch = json!({"metadata": {"finalizers": ["example.com/held"]}});
+    space.running("reader", patch).await;
+    space.delete("reader").await;
+    space.until_no_secret(SECRET).await;
+    let it = space.get("reader").await;
+    assert!(
+        it.metadata.deletion_timestamp.is_some(),
+        "it is still there"
+    );
+    let free = json!({"metadata": {"finalizers": null}});
+    space.patch("reader", free).await;
+    until_gone(&space.identities(), "reader").await;
+    assert!(space.secret(SECRET).await.is_none());
+}
+
+#[tokio::test]
+async fn a_deleted_namespace_goes_with_all_that_is_in_it() {
+    let world = World::shared().await;
+    let space = world.space("doomed").await;
+    space.running("reader", json!({})).await;
+    let namespaces = kube::Api::<k8s_openapi::api::core::v1::Namespace>::all(world.client().await);
+    namespaces
+        .delete(&space.name, &DeleteParams::default())
+        .await
+        .unwrap();
+    space.until_no_secret(SECRET).await;
+    until_gone(&space.identities(), "reader").await;
+    world.still_serves().await;
+}
+
+#[tokio::test]
 async fn the_record_goes_when_it_was_kept_for_long_enough() {
     let world = World::shared().await;
     let space = world.space("record").await;

@@ -90,6 +90,40 @@ async fn the_chain_leaves_the_status_when_the_task_is_over() {
 }
 
 #[tokio::test]
+async fn a_renewal_certifies_the_same_key_and_a_suspension_takes_the_chain() {
+    let world = World::shared().await;
+    let space = world.space("request").await;
+    space.create_job(&job("work")).await;
+    let key = KeyPair::generate().unwrap();
+    space.create_identity(&asking("own", &request(&key))).await;
+    let before = space.until_ready("own").await;
+    let longer = json!({"spec": {"credential": {"certificateTTLSeconds": 120}}});
+    space.patch("own", longer).await;
+    let after = space
+        .until("own", "renewed", |it| serial(it) != serial(&before))
+        .await;
+    let public = |it: &AgentIdentity| {
+        let certificate = it.status.as_ref().unwrap().certificate.as_ref();
+        certificate.unwrap().public_key_sha256.clone()
+    };
+    assert_eq!(public(&after), public(&before));
+    assert_ne!(chain(&after), chain(&before));
+
+    space
+        .patch("own", json!({"spec": {"desiredState": "Suspended"}}))
+        .await;
+    let it = space
+        .until("own", "suspended", |it| crate::support::is(it, "Suspended"))
+        .await;
+    assert!(it.status.unwrap().certificate.unwrap().chain.is_none());
+    space
+        .patch("own", json!({"spec": {"desiredState": "Active"}}))
+        .await;
+    let back = space.until_ready("own").await;
+    assert_ne!(serial(&back), serial(&after));
+}
+
+#[tokio::test]
 async fn a_request_gives_nothing_but_its_key() {
     let world = World::shared().await;
     let space = world.space("request").await;

@@ -163,6 +163,41 @@ async fn an_owner_who_is_gone_takes_its_agents_credentials() {
 }
 
 #[tokio::test]
+async fn who_is_no_longer_a_subject_gets_nothing_new() {
+    let world = World::shared().await;
+    let space = world.space("subject").await;
+    let user = world.user("carol").await;
+    let rules = json!([
+        {"apiGroups": ["countersign.dev"], "resources": ["agentidentities"], "verbs": ["create"]},
+        {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["update"]},
+    ]);
+    world.allow(&user, Some(&space.name), rules).await;
+    let subjects = json!([{"kind": "User", "name": user.name}]);
+    let owner = world
+        .owner("carol", json!({"spec": {"subjects": subjects}}))
+        .await;
+    space.create_job(&crate::harness::job("work")).await;
+    let object = crate::support::with(
+        &crate::harness::identity("reader", "jobs.batch/work"),
+        &json!({"spec": {"ownerRef": {"name": owner}}}),
+    );
+    let params = kube::api::PostParams::default();
+    let identities = user.identities(&space);
+    identities.create(&params, &object).await.unwrap();
+    let before = space.until_ready("reader").await;
+
+    let nobody = json!({"spec": {"subjects": []}});
+    world.patch_owner(&owner, nobody).await;
+    let message = space.until_refused("reader", "OwnerNotAllowed").await;
+    assert!(message.contains(&user.name), "{message}");
+    let longer = json!({"spec": {"credential": {"certificateTTLSeconds": 600}}});
+    space.patch("reader", longer).await;
+    let it = space.looked_at("reader").await;
+    assert!(is(&it, "Ready") && is(&it, "Stalled"));
+    assert_eq!(serial(&it), serial(&before));
+}
+
+#[tokio::test]
 async fn a_namespace_no_longer_admitted_keeps_what_is_good_and_gets_nothing_new() {
     let world = World::shared().await;
     let space = world.space("namespace").await;
