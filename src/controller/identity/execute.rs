@@ -69,7 +69,15 @@ pub(crate) async fn execute(
     plan: Plan,
 ) -> Result<Step, PassError> {
     match plan.credential {
-        Credential::Read => Ok(Step::Learned(read(ctx, object, seen).await?)),
+        Credential::Read => {
+            // Written by us, without a record that we know: perhaps the record is only news that
+            // hasn't come yet. Then its spec is, too.
+            let live = refresh(ctx, key, object).await?;
+            if live.is_none_or(|live| live.resource_version() != object.resource_version()) {
+                return Ok(Step::Again);
+            }
+            Ok(Step::Learned(read(ctx, object, seen).await?))
+        }
         Credential::Issue(order) => {
             let Some(status) = plan.status else {
                 return Ok(Step::Again);
