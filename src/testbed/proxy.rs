@@ -84,12 +84,24 @@ impl FaultProxy {
     /// # Errors
     /// No port, no thread, or TLS couldn't be set up.
     pub fn start(plane: &ControlPlane, options: ProxyOptions) -> Result<Self> {
+        Self::start_before(plane, plane.config()?, options)
+    }
+
+    /// As [`FaultProxy::start`], in front of another API server of this control plane: see
+    /// [`ControlPlane::second_api_server`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_before(
+        plane: &ControlPlane,
+        mut upstream: kube::Config,
+        options: ProxyOptions,
+    ) -> Result<Self> {
         let listener = BoundListener::bind((Ipv4Addr::LOCALHOST, 0)).context("open a port")?;
         listener.set_nonblocking(true).context("set the port up")?;
         let port = listener.local_addr().context("ask for the port")?.port();
         let layout = plane.layout();
         let acceptor = acceptor(layout.keys())?;
-        let mut upstream = plane.config()?;
         upstream.auth_info.token = None; // each request brings its own
         upstream.default_retry = false;
         upstream.read_timeout = None; // a silent watch is the client's to judge

@@ -126,7 +126,7 @@ impl<'a> Fate<'a> {
 }
 
 /// Whoever held it is dead: nobody need wait for its end.
-async fn forget_lease(world: &World) {
+pub(super) async fn forget_lease(world: &World) {
     let leases: Api<Lease> = Api::namespaced(world.client().await, "countersign-system");
     let params = DeleteParams::default();
     leases

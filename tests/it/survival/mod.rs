@@ -9,6 +9,7 @@ mod changes;
 mod clock;
 mod crowd;
 mod cuts;
+mod lag;
 mod leader;
 mod ledger;
 mod permission;
