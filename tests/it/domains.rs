@@ -18,6 +18,8 @@ use crate::support::{
 const SECRET: &str = "reader-identity";
 
 async fn config_maps(world: &World) -> Api<ConfigMap> {
+    // The namespace is the operator's to make.
+    world.until_domain_ready(crate::harness::DOMAIN).await;
     Api::namespaced(world.client().await, OPERATOR_NAMESPACE)
 }
 
@@ -170,8 +172,75 @@ async fn an_authority_of_ones_own_signs_and_what_replaces_it_issues_anew() {
     verify_by_webpki(&after.chain, &next.root).unwrap();
     verify_by_openssl(&after.chain, &next.root).await.unwrap();
     verify_by_webpki(&after.chain, &own.root).unwrap_err();
-    let now = world.until_domain_ready(&name).await;
-    assert_ne!(active(&now), active(&domain));
+    let now = world
+        .until_domain(&name, "on the next one", |it| active(it) != active(&domain))
+        .await;
+    let sequence = |it: &TrustDomain| it.status.as_ref().unwrap().bundle_sequence;
+    assert!(
+        sequence(&now) > sequence(&domain),
+        "it rises with every change"
+    );
+}
+
+#[tokio::test]
+async fn an_authority_of_ones_own_that_is_distrusted_leaves_nothing_to_trust_until_there_is_another()
+ {
+    let world = World::shared().await;
+    let (name, secret_name) = (unique("own"), unique("corporate"));
+    let own = Own::new("first");
+    let labels = json!({"countersign.dev/authority": name});
+    let secrets = world.operator_secrets().await;
+    create(&secrets, own.secret(&secret_name, &labels))
+        .await
+        .unwrap();
+    let object = with(
+        &crate::harness::trust_domain(&name),
+        &by_secret(&secret_name),
+    );
+    let domains = Api::<TrustDomain>::all(world.client().await);
+    let params = kube::api::PostParams::default();
+    domains.create(&params, &object).await.unwrap();
+    let domain = world.until_domain_ready(&name).await;
+    let space = agent(world, &name).await;
+    let old = credential(&space).await;
+
+    let bad = active(&domain);
+    let patch = json!({"spec": {"authority": {"distrusted": [bad]}}});
+    world.patch_domain(&name, patch).await;
+    world
+        .until_domain(&name, "refused", |it| {
+            find(it, "Stalled").is_some_and(|it| it.reason == "AuthorityDistrusted")
+        })
+        .await;
+    let config_maps = config_maps(world).await;
+    let bundle = format!("{name}-bundle");
+    let empty = |it: &ConfigMap| it.data.as_ref().is_some_and(|it| it["ca.crt"].is_empty());
+    let withdrawn = until(&config_maps, &bundle, "empty", empty).await;
+    let json: Value = serde_json::from_str(&withdrawn.data.unwrap()["bundle.json"]).unwrap();
+    assert_eq!(json["keys"], json!([]));
+    assert!(json["spiffe_sequence"].as_i64() > domain.status.unwrap().bundle_sequence);
+    let trust_bundle = format!("countersign.dev:agent:{name}");
+    until_gone(&trust_bundles(world).await, &trust_bundle).await;
+
+    let next = Own::new("second");
+    let mut changed: Secret = serde_json::from_value(next.secret(&secret_name, &labels)).unwrap();
+    changed.metadata.resource_version = None;
+    replace(&secrets, &changed).await.unwrap();
+    world.until_domain_ready(&name).await;
+    space
+        .until("reader", "issued anew", |it| {
+            is(it, "Ready") && authority(it) != bad
+        })
+        .await;
+    let roots = until(&config_maps, &bundle, "published", |it| !empty(it)).await;
+    let roots = &roots.data.unwrap()["ca.crt"];
+    verify_by_webpki(&old.chain, roots).unwrap_err();
+    verify_by_webpki(&credential(&space).await.chain, roots).unwrap();
+}
+
+fn authority(identity: &countersign_api::AgentIdentity) -> String {
+    let certificate = identity.status.as_ref().unwrap().certificate.as_ref();
+    certificate.map_or_else(String::new, |it| it.authority_id.clone())
 }
 
 #[tokio::test]

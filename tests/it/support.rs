@@ -103,6 +103,8 @@ impl World {
 
     /// Secrets of the operator's namespace.
     pub(crate) async fn operator_secrets(&self) -> Api<Secret> {
+        // The namespace is the operator's to make.
+        self.until_domain_ready(crate::harness::DOMAIN).await;
         Api::namespaced(self.client().await, OPERATOR_NAMESPACE)
     }
 

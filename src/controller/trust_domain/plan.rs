@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use countersign_api as api;
 use countersign_authority::{
-    AuthorityError, AuthorityId, AuthoritySet, AuthorityStatus, KeyAlgorithm, Signer, Wanted,
+    AuthorityError, AuthorityId, AuthoritySet, AuthorityStatus, Bundle, KeyAlgorithm, Signer,
+    Wanted,
 };
 use jiff::Timestamp;
 
@@ -20,6 +21,9 @@ pub(crate) struct Observed<'a> {
     pub(crate) stored: Stored,
     /// The bundle that is published has this digest.
     pub(crate) published: Option<String>,
+    /// The last bundle of an authority of one's own: its digest, where that is known, and its
+    /// sequence number.
+    pub(crate) last_own: (Option<String>, u64),
     /// Every live Secret of the trust domain carries a bundle of at least this sequence number.
     pub(crate) delivered: Option<i64>,
     /// How long a Secret takes to reach everybody.
@@ -42,6 +46,9 @@ pub(crate) struct Plan {
     pub(crate) authorities: Vec<AuthorityStatus>,
     /// When time alone changes something.
     pub(crate) again: Option<Timestamp>,
+    /// What is published must not be trusted any more, and there is nothing instead: an empty bundle
+    /// of this sequence number is published.
+    pub(crate) withdraw: Option<u64>,
 }
 
 /// Decides.
@@ -62,12 +69,14 @@ pub(crate) fn plan(seen: Observed<'_>) -> Plan {
                 domain: domain(Ok(signing)),
                 authorities,
                 again,
+                withdraw: None,
             },
             Err(why) => Plan {
                 store: None,
                 domain: domain(Err(refusal(&why))),
                 authorities: Vec::new(),
                 again: None,
+                withdraw: None,
             },
         },
         Stored::Own(_) => own(seen, domain),
@@ -130,28 +139,34 @@ fn built_in(
 }
 
 fn own(seen: Observed<'_>, domain: impl Fn(Result<Signing, Refusal>) -> Domain) -> Plan {
-    let refused = |why| Plan {
+    let refused = |why, withdraw| Plan {
         store: None,
         domain: domain(Err(why)),
         authorities: Vec::new(),
         again: None,
+        withdraw,
     };
     let signer = match seen.stored {
         Stored::Own(Ok(signer)) => signer,
-        Stored::Own(Err(why)) => return refused(why),
-        Stored::BuiltIn(_) => return refused(refusal(&AuthorityError::NoRoot)),
+        Stored::Own(Err(why)) => return refused(why, None),
+        Stored::BuiltIn(_) => return refused(refusal(&AuthorityError::NoRoot), None),
     };
     if distrusted(seen.spec).contains(signer.id()) {
-        return refused(Refusal {
+        let why = Refusal {
             reason: "AuthorityDistrusted",
             message: format!(
                 "authority {} is named in spec.authority.distrusted: put another one into the Secret",
                 signer.id()
             ),
-        });
+        };
+        let (digest, sequence) = &seen.last_own;
+        let same = digest.as_ref() == Some(&Bundle::new(0, []).digest());
+        return refused(why, Some(sequence.saturating_add(u64::from(!same))));
     }
     let (status, end) = (signer.status(), signer.not_after());
-    let bundle = signer.bundle(0);
+    let (digest, sequence) = &seen.last_own;
+    let same = digest.as_ref() == Some(&signer.bundle(*sequence).digest());
+    let bundle = signer.bundle(sequence.saturating_add(u64::from(!same)));
     let signing = Signing {
         signer: Arc::new(signer),
         bundle_pem: bundle.pem().into(),
@@ -164,6 +179,7 @@ fn own(seen: Observed<'_>, domain: impl Fn(Result<Signing, Refusal>) -> Domain) 
         domain: domain(Ok(signing)),
         authorities: vec![status],
         again: Some(end),
+        withdraw: None,
     }
 }
 

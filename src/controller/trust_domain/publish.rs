@@ -7,7 +7,7 @@ use countersign_authority::Bundle;
 use k8s_openapi::api::certificates::v1::{ClusterTrustBundle, ClusterTrustBundleSpec};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt as _;
-use kube::api::{Api, ObjectMeta, PostParams};
+use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
 
 use crate::context::Context;
 use crate::identity::Refusal;
@@ -40,6 +40,23 @@ pub(crate) async fn publish(
         digest,
         trouble: config_map.or(trust_bundle),
     })
+}
+
+/// Digest and sequence number of the bundle in the ConfigMap, as far as it tells.
+pub(crate) async fn last_published(
+    ctx: &Context,
+    domain: &str,
+) -> kube::Result<(Option<String>, u64)> {
+    let reads: Api<ConfigMap> = Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
+    let found = reads.get_opt(&format!("{domain}-bundle")).await?;
+    let Some(found) = found.filter(ours) else {
+        return Ok((None, 0));
+    };
+    let digest = found.annotations().get(DIGEST_ANNOTATION).cloned();
+    let json = found.data.as_ref().and_then(|data| data.get("bundle.json"));
+    let json = json.and_then(|json| serde_json::from_str::<serde_json::Value>(json).ok());
+    let sequence = json.and_then(|json| json.get("spiffe_sequence")?.as_u64());
+    Ok((digest, sequence.unwrap_or(0)))
 }
 
 async fn publish_config_map(
@@ -105,14 +122,32 @@ async fn publish_trust_bundle(
     let written = match before {
         Some(before) if !ours(&before) => return Ok(Some(conflict("ClusterTrustBundle", &name))),
         Some(before) if before.spec == wanted.spec => return Ok(None),
+        // One without roots can't be.
+        Some(before) if bundle.roots().is_empty() => {
+            let params = DeleteParams {
+                preconditions: Some(Preconditions {
+                    uid: before.uid(),
+                    resource_version: None,
+                }),
+                ..DeleteParams::default()
+            };
+            let deleted = ctx.gate.run(writes.delete(&name, &params)).await;
+            deleted.map(|_| ())
+        }
+        None if bundle.roots().is_empty() => return Ok(None),
         Some(before) => {
             wanted.metadata.resource_version = before.resource_version();
-            ctx.gate.run(writes.replace(&name, &params, &wanted)).await
+            let replaced = ctx.gate.run(writes.replace(&name, &params, &wanted)).await;
+            replaced.map(|_| ())
         }
-        None => ctx.gate.run(writes.create(&params, &wanted)).await,
+        None => ctx
+            .gate
+            .run(writes.create(&params, &wanted))
+            .await
+            .map(|_| ()),
     };
     Ok(match written {
-        Ok(_) => None,
+        Ok(()) => None,
         // A create finds 404 only where the kind isn't served.
         Err(why) if why.is(404) => Some(Refusal {
             reason: "TrustBundleNotServed",

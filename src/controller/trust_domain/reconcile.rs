@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_api as api;
-use countersign_authority::AuthorityStatus;
+use countersign_authority::{AuthorityStatus, Bundle};
 use countersign_runtime::{ObjectKey, Outcome, Urgency, merge_patch};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use super::domain::Domain;
 use super::plan::{Observed, Plan, Stored, plan};
-use super::publish::{Published, publish};
+use super::publish::{Published, last_published, publish};
 use super::stored;
 use crate::condition::condition;
 use crate::context::Context;
@@ -53,12 +53,14 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
     let now = ctx.clock.now();
     let (stored, secret) = stored::read(ctx, name, &object.spec, now).await?;
     let published = published_digest(ctx, name, &stored).await?;
+    let last_own = last_own(ctx, name, &object, &stored).await?;
     let planned = plan(Observed {
         now,
         name,
         spec: &object.spec,
         stored,
         published,
+        last_own,
         delivered: delivered(ctx, name, now),
         propagation_seconds: ctx.propagation_seconds,
     });
@@ -82,6 +84,9 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
                 "no authority: {}",
                 why.message
             );
+            if let Some(sequence) = planned.withdraw {
+                publish(ctx, name, &Bundle::new(sequence, [])).await?;
+            }
             Published {
                 digest: None,
                 trouble: Some(Refusal::clone(why)),
@@ -108,6 +113,23 @@ async fn published_digest(
         return Ok(None);
     }
     Ok(publish(ctx, name, &set.bundle()).await?.digest)
+}
+
+/// What was published for an authority of one's own, to number the next. What is built in numbers
+/// itself.
+async fn last_own(
+    ctx: &Context,
+    name: &str,
+    object: &api::TrustDomain,
+    stored: &Stored,
+) -> kube::Result<(Option<String>, u64)> {
+    if matches!(stored, Stored::BuiltIn(_)) {
+        return Ok((None, 0));
+    }
+    let told = object.status.as_ref().and_then(|it| it.bundle_sequence);
+    let told = told.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
+    let (digest, sequence) = last_published(ctx, name).await?;
+    Ok((digest, sequence.max(told)))
 }
 
 /// The least sequence number of the bundles in the live Secrets of the trust domain.
