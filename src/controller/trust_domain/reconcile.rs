@@ -95,6 +95,11 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
     };
     install(ctx, name, &planned);
     put_status(ctx, &object, &planned, &outcome, now).await?;
+    if matches!(&planned.domain.signing, Err(why) if why.reason == stored::FORBIDDEN) {
+        return Ok(Outcome::Failed {
+            urgency: Urgency::Issue,
+        });
+    }
     Ok(Outcome::Settled {
         again: Some((again(&planned, now), Urgency::Issue)),
     })

@@ -14,11 +14,14 @@ use super::plan::{Stored, refusal};
 use crate::context::Context;
 use crate::identity::Refusal;
 use crate::secret::{MANAGED_BY, MANAGED_BY_LABEL};
-use crate::write::WriteError;
+use crate::write::{WriteError, is_status};
 
 /// Marks a Secret as the authority of the trust domain that is its value. A Secret without it is
 /// never read as an authority, whoever names it.
 pub(crate) const AUTHORITY_LABEL: &str = "countersign.dev/authority";
+
+/// Why a Secret with an authority can't be read. No event tells when it can.
+pub(crate) const FORBIDDEN: &str = "AuthorityForbidden";
 
 /// The name of the Secret with the built-in authorities of a trust domain.
 pub(crate) fn secret_name(domain: &str) -> String {
@@ -33,14 +36,18 @@ pub(crate) async fn read(
     now: Timestamp,
 ) -> kube::Result<(Stored, Option<Secret>)> {
     let secrets: Api<Secret> = Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
-    if let Some(reference) = &spec.authority.secret_ref {
-        let found = secrets.get_opt(&reference.name).await?;
+    let reference = spec.authority.secret_ref.as_ref();
+    let secret = reference.map_or_else(|| secret_name(name), |it| it.name.clone());
+    let found = match secrets.get_opt(&secret).await {
+        Err(why) if is_status(&why, 403) => return Ok((Stored::Own(Err(forbidden(ctx))), None)),
+        other => other?,
+    };
+    if let Some(reference) = reference {
         return Ok((
             Stored::Own(own(ctx, name, &reference.name, found, now)),
             None,
         ));
     }
-    let found = secrets.get_opt(&secret_name(name)).await?;
     let set = match &found {
         None => Ok(AuthoritySet::default()),
         Some(secret) if secret.labels().get(AUTHORITY_LABEL).map(String::as_str) != Some(name) => {
@@ -52,6 +59,16 @@ pub(crate) async fn read(
         Some(secret) => AuthoritySet::from_secret_data(&plain(secret)),
     };
     Ok((Stored::BuiltIn(set), found))
+}
+
+fn forbidden(ctx: &Context) -> Refusal {
+    Refusal {
+        reason: FORBIDDEN,
+        message: format!(
+            "the operator may not read Secrets of namespace {}: give its ServiceAccount the verbs get, list, watch, create and update on secrets there",
+            ctx.namespace
+        ),
+    }
 }
 
 /// Writes the authorities over the version that was read, or creates the Secret.
