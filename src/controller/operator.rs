@@ -27,6 +27,7 @@ use crate::requester::Binders;
 use crate::secret::Secrets;
 use crate::skew::Skew;
 use crate::task::{Kinds, Told, Watches};
+use crate::task_kind;
 use crate::trust_domain::{self, Domains};
 use crate::write::{Gate, WriteError, is_status};
 
@@ -246,6 +247,11 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
         let mut team = tokio::task::JoinSet::new();
         let c = Arc::clone(&ctx);
         team.spawn(async move { work_on_domains(&c).await });
+        let c = Arc::clone(&ctx);
+        team.spawn(async move {
+            task_kind::tell_all(&c).await;
+            std::future::pending().await // a member who ends ends the process
+        });
         ctx.trust_domains
             .for_each(|key, _| ctx.look_at_domain(&key.name));
         let ready = domains_known(&ctx);

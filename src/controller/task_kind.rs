@@ -1,5 +1,7 @@
 //! TaskKinds: says whether their rules work.
 
+use std::sync::Arc;
+
 use countersign_api as api;
 use kube::ResourceExt as _;
 use kube::api::{Api, Patch, PatchParams};
@@ -8,7 +10,19 @@ use tracing::warn;
 
 use crate::condition::condition;
 use crate::context::Context;
-use crate::task::Rule;
+use crate::task::{KindKey, Rule};
+
+/// Of those that changed while another replica led, or nobody did.
+pub(crate) async fn tell_all(ctx: &Context) {
+    let mut all = Vec::new();
+    ctx.task_kinds
+        .for_each(|_, object| all.push(Arc::clone(object)));
+    for object in all {
+        if let Some(rule) = ctx.kinds.rules(&KindKey::parse(&object.name_any())) {
+            tell(ctx, &object, &rule).await;
+        }
+    }
+}
 
 /// Writes a TaskKind's conditions, if they differ.
 pub(crate) async fn tell(ctx: &Context, object: &api::TaskKind, rule: &Rule) {

@@ -17,6 +17,9 @@ use crate::support::{
     OPERATOR_NAMESPACE, create, is, label_namespace, serial, until, until_gone, with,
 };
 
+/// A TaskKind that is older than the operator.
+const EARLY: &str = "early.example.com";
+
 /// A world whose operator is a ServiceAccount.
 struct Narrow {
     world: World,
@@ -48,6 +51,10 @@ impl Narrow {
         let rbac = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/rbac");
         let apply = ["apply", "--server-side", "-f", rbac.to_str().unwrap()];
         world.plane().kubectl(&apply).await.unwrap();
+        let early = json!({"metadata": {"name": EARLY}, "spec": {"version": "v1"}});
+        create(&Api::<TaskKind>::all(world.client().await), early)
+            .await
+            .unwrap();
         let kubeconfig = kubeconfig(&world).await;
         let port = free_port();
         let listen = format!("127.0.0.1:{port}");
@@ -340,4 +347,11 @@ async fn nothing_but_what_was_meant_to_be_forbidden_was_asked_for() {
         .filter(|line| !line.contains("pods"))
         .collect();
     assert!(asked.is_empty(), "{asked:#?}");
+}
+
+#[tokio::test]
+async fn a_task_kind_that_is_older_than_the_operator_is_judged_too() {
+    let narrow = Narrow::shared().await;
+    let kinds = Api::<TaskKind>::all(narrow.world.client().await);
+    until(&kinds, EARLY, "ready", |it| is(it, "Ready")).await;
 }

@@ -1,13 +1,16 @@
 //! Any resource as a task. The CRDs are small ones of the same group and kind as the real ones.
 
 use countersign_api::TaskKind;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::harness::{Space, World, condition, eventually, identity};
 use crate::support::{
-    Tasks, create, delete, find, is, put_status, serial, unique, until, until_gone, with,
+    OPERATOR_NAMESPACE, Tasks, create, delete, find, is, put_status, serial, unique, until,
+    until_gone, with,
 };
 
 /// A kind of task for a test.
@@ -439,4 +442,24 @@ async fn identities_of_one_task_share_it_and_end_together() {
         assert_eq!(space.until_completed(agent).await, "TaskSucceeded");
         space.until_no_secret(&format!("{agent}-identity")).await;
     }
+}
+
+#[tokio::test]
+async fn a_task_kind_made_while_nobody_leads_is_judged_by_who_leads_next() {
+    let world = World::own().await;
+    let kind = Kind::new("early.example.com", "v1", "Errand", "errands");
+    let namespaces = Api::<Namespace>::all(world.client().await);
+    let namespace = json!({"metadata": {"name": OPERATOR_NAMESPACE}});
+    create(&namespaces, namespace).await.unwrap();
+    // Somebody who was killed a moment ago.
+    let lease = json!({
+        "metadata": {"name": "countersign-operator"},
+        "spec": {"holderIdentity": "ghost", "leaseDurationSeconds": 3},
+    });
+    let leases = Api::<Lease>::namespaced(world.client().await, OPERATOR_NAMESPACE);
+    create(&leases, lease).await.unwrap();
+    task_kind(&world, kind, json!({"version": "v1"})).await;
+    let _operator = world.operator("next", &[]);
+    let kinds = Api::<TaskKind>::all(world.client().await);
+    until(&kinds, &kind.crd_name(), "ready", |it| is(it, "Ready")).await;
 }
