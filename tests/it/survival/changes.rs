@@ -261,9 +261,10 @@ impl<'a> Trial<'a> {
         self.reconciled(&changed, &what).await;
         let back = merge_patch(&changed.data["spec"], &before.data["spec"]).unwrap();
         let back = target.put(&[], &back).await;
+        let word = value.to_string();
         let for_good = FOR_GOOD
             .iter()
-            .any(|(key, word)| at.ends_with(key) && value.to_string() == *word);
+            .any(|(key, last)| at.ends_with(key) && word == *last);
         if for_good {
             tokio::time::sleep(SETTLED).await;
             self.next().await;
