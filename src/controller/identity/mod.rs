@@ -15,6 +15,8 @@ mod parse;
 mod plan;
 mod reconcile;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use execute::PassError;
 pub(crate) use observe::urgency;

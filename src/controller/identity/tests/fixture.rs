@@ -161,8 +161,7 @@ pub(super) fn sign(seen: &Observed, issue: &Issue, serial: &str) -> Certificate 
         renewal: Some(renewal(seen.now, not_after, &seen.identity.uid, serial)),
         public_key_sha256: "key".to_owned(),
         authority_id: "authority".to_owned(),
-        chain: matches!(seen.identity.delivery, Delivery::Request { .. })
-            .then(|| "PEM".to_owned()),
+        chain: matches!(seen.identity.delivery, Delivery::Request { .. }).then(|| "PEM".to_owned()),
     }
 }
 
@@ -259,6 +258,13 @@ pub(super) fn assert_says(plan: &Plan, expected: &[(&'static str, bool, &str)]) 
     assert_eq!(said(plan), expected, "{plan:?}");
 }
 
+/// Does a plan leave the credential alone? What is being deleted can't record that its Secret is
+/// gone, and asks again for the deletion of one that nobody sees.
+pub(super) fn is_idle(seen: &Observed, plan: &Plan) -> bool {
+    let gone = seen.identity.deleting && seen.credential == CredentialSeen::Missing;
+    plan.credential == Credential::Keep || plan.credential == Credential::Remove && gone
+}
+
 /// Executes the plan and asserts that the next one has nothing to do, now and until it wants to be
 /// woken.
 pub(super) fn assert_settles(seen: &Observed) -> Observed {
@@ -266,11 +272,13 @@ pub(super) fn assert_settles(seen: &Observed) -> Observed {
     let first = plan(seen);
     let written = apply(&mut after, &first, "serial-9");
     let second = plan(&after);
-    assert_eq!(second.credential, Credential::Keep, "{first:?}\n{second:?}");
+    assert!(is_idle(&after, &second), "{first:?}\n{second:?}");
     assert_eq!(second.status, written, "{first:?}");
     if let Some(again) = second.again {
         assert!(again > after.now, "{second:?}");
-        let late = with(after.clone(), |it| it.now = again - SignedDuration::from_secs(1));
+        let late = with(after.clone(), |it| {
+            it.now = again - SignedDuration::from_secs(1)
+        });
         let still = plan(&late);
         assert_eq!(
             (&still.credential, &still.status),

@@ -5,9 +5,7 @@ use super::super::observed::{
     TaskSeen, TaskState,
 };
 use super::super::plan::{Credential, LOOK_AGAIN, plan};
-use super::fixture::{
-    assert_says, assert_settles, at, found, fresh, grant, issued, owner, with,
-};
+use super::fixture::{assert_says, assert_settles, at, found, fresh, grant, issued, owner, with};
 
 /// One way to be refused: what is changed, and what is said.
 struct Case {
@@ -31,7 +29,10 @@ fn not_ready(seen: &mut Observed) {
 }
 
 fn max_ttl(seen: &mut Observed, seconds: u64) {
-    if let DomainSeen::Found { max_ttl_seconds, .. } = &mut seen.domain {
+    if let DomainSeen::Found {
+        max_ttl_seconds, ..
+    } = &mut seen.domain
+    {
         *max_ttl_seconds = seconds;
     }
 }
@@ -52,7 +53,10 @@ const CASES: &[Case] = &[
         reason: "NamespaceNotAdmitted",
         tells: "its spec.namespaceSelector must match the namespace's labels",
         change: |it| {
-            if let DomainSeen::Found { admits_namespace, .. } = &mut it.domain {
+            if let DomainSeen::Found {
+                admits_namespace, ..
+            } = &mut it.domain
+            {
                 *admits_namespace = false;
             }
         },
@@ -135,6 +139,11 @@ const OF_THE_SECRET: &[Case] = &[
         change: |it| it.credential = CredentialSeen::NotEnabled,
     },
     Case {
+        reason: "SecretsForbidden",
+        tells: "give its ServiceAccount a Role with get, list, watch, create, update and delete there (403)",
+        change: |it| it.credential = CredentialSeen::Forbidden("403".to_owned()),
+    },
+    Case {
         reason: "SecretConflict",
         tells: "Secret reader-identity exists and is not this identity's: delete it, or choose another",
         change: |it| it.credential = CredentialSeen::Foreign,
@@ -171,10 +180,17 @@ fn every_refusal_has_its_reason_and_says_what_to_do() {
         assert_eq!(plan.credential, Credential::Keep, "{}", case.reason);
         assert_says(
             &plan,
-            &[("Ready", false, case.reason), ("Stalled", true, case.reason)],
+            &[
+                ("Ready", false, case.reason),
+                ("Stalled", true, case.reason),
+            ],
         );
         for condition in &plan.status.as_ref().unwrap().conditions {
-            assert!(condition.message.contains(case.tells), "{}", condition.message);
+            assert!(
+                condition.message.contains(case.tells),
+                "{}",
+                condition.message
+            );
         }
         assert_eq!(plan.again, Some(at(0) + LOOK_AGAIN), "{}", case.reason);
         assert_settles(&seen);
@@ -200,25 +216,40 @@ fn a_good_certificate_stays_under_a_refusal_but_is_not_renewed_and_goes_when_it_
         let seen = with(issued(), case.change);
         let held = plan(&seen);
         assert_eq!(held.credential, Credential::Keep, "{}", case.reason);
-        assert_says(&held, &[("Ready", true, "Issued"), ("Stalled", true, case.reason)]);
+        assert_says(
+            &held,
+            &[("Ready", true, "Issued"), ("Stalled", true, case.reason)],
+        );
         let after = assert_settles(&seen);
         assert_eq!(after.recorded.certificate, seen.recorded.certificate);
 
         let due = with(after.clone(), |it| it.now = at(595));
         let held = plan(&due);
-        assert_eq!(held.credential, Credential::Keep, "{}: not renewed", case.reason);
+        assert_eq!(
+            held.credential,
+            Credential::Keep,
+            "{}: not renewed",
+            case.reason
+        );
         assert_eq!(held.again, Some(at(600)), "{}", case.reason);
 
         let expired = with(after, |it| it.now = at(600));
         let plan = plan(&expired);
         if case.reason == "ClockSkew" {
-            assert_eq!(plan.credential, Credential::Keep, "nobody knows that it is over");
+            assert_eq!(
+                plan.credential,
+                Credential::Keep,
+                "nobody knows that it is over"
+            );
             continue;
         }
         assert_eq!(plan.credential, Credential::Remove, "{}", case.reason);
         assert_says(
             &plan,
-            &[("Ready", false, case.reason), ("Stalled", true, case.reason)],
+            &[
+                ("Ready", false, case.reason),
+                ("Stalled", true, case.reason),
+            ],
         );
         let gone = assert_settles(&expired);
         assert_eq!(gone.recorded.secret, None);
@@ -227,13 +258,16 @@ fn a_good_certificate_stays_under_a_refusal_but_is_not_renewed_and_goes_when_it_
 
 #[test]
 fn a_refusal_of_the_secret_forgets_what_is_not_there_any_more() {
-    for case in OF_THE_SECRET.iter().take(3) {
+    for case in OF_THE_SECRET.iter().take(4) {
         let seen = with(issued(), case.change);
         let plan = plan(&seen);
         assert_eq!(plan.credential, Credential::Keep, "{}", case.reason);
         assert_says(
             &plan,
-            &[("Ready", false, case.reason), ("Stalled", true, case.reason)],
+            &[
+                ("Ready", false, case.reason),
+                ("Stalled", true, case.reason),
+            ],
         );
         assert_eq!(plan.status.unwrap().secret, None);
         assert_settles(&seen);
@@ -252,7 +286,11 @@ fn when_the_refusal_is_mended_it_is_issued() {
         seen.closed = None;
         seen.clock_off = false;
         let plan = plan(&seen);
-        assert!(matches!(plan.credential, Credential::Issue(_)), "{}", case.reason);
+        assert!(
+            matches!(plan.credential, Credential::Issue(_)),
+            "{}",
+            case.reason
+        );
         assert_says(&plan, &[("Ready", true, "Issued")]);
     }
 }
@@ -268,7 +306,10 @@ fn narrowed_grants_and_a_lost_permission_stop_renewals_only() {
     });
     let plan = plan(&narrowed);
     assert_eq!(plan.credential, Credential::Keep);
-    assert_says(&plan, &[("Ready", true, "Issued"), ("Stalled", true, "GrantsWiden")]);
+    assert_says(
+        &plan,
+        &[("Ready", true, "Issued"), ("Stalled", true, "GrantsWiden")],
+    );
 }
 
 #[test]

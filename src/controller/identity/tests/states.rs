@@ -9,8 +9,8 @@ use super::super::observed::{
 };
 use super::super::plan::{Credential, Issue, LOOK_AGAIN, Plan, plan};
 use super::fixture::{
-    TTL, apply, assert_says, assert_settles, at, domain, found, fresh, issued, owner,
-    requested, running, said, unrecorded, version, with,
+    TTL, apply, assert_says, assert_settles, at, domain, found, fresh, issued, owner, requested,
+    running, said, unrecorded, version, with,
 };
 
 fn order(plan: &Plan) -> &Issue {
@@ -38,7 +38,10 @@ fn while_there_is_no_task_it_waits_and_says_for_what() {
         ],
     );
     let message = &plan.status.as_ref().unwrap().conditions[0].message;
-    assert_eq!(message, "waiting for jobs.batch/reconcile to exist in namespace finance");
+    assert_eq!(
+        message,
+        "waiting for jobs.batch/reconcile to exist in namespace finance"
+    );
     assert_eq!(plan.again, Some(at(0) + LOOK_AGAIN));
     assert_settles(&seen);
 }
@@ -69,14 +72,21 @@ fn when_its_task_runs_it_is_issued_for_exactly_that_task() {
     let status = plan.status.as_ref().unwrap();
     assert_eq!(status.task_uid.as_deref(), Some("task-1"));
     assert_eq!(status.outcome, Some(Outcome::Running));
-    assert_eq!((status.first_issue, status.deadline), (Some(at(0)), Some(at(3600))));
+    assert_eq!(
+        (status.first_issue, status.deadline),
+        (Some(at(0)), Some(at(3600)))
+    );
     assert_settles(&seen);
 }
 
 #[test]
 fn after_an_issue_the_next_look_is_at_the_renewal() {
     let issuing = plan(&fresh());
-    assert_eq!(issuing.again, Some(at(0)), "at once: only the certificate says when");
+    assert_eq!(
+        issuing.again,
+        Some(at(0)),
+        "at once: only the certificate says when"
+    );
     let seen = issued();
     let renewal = seen.recorded.certificate.as_ref().unwrap().renewal;
     assert_eq!(plan(&seen).again, renewal);
@@ -87,7 +97,9 @@ fn it_is_renewed_at_its_time_and_not_a_second_before() {
     let seen = issued();
     let due = seen.recorded.certificate.as_ref().unwrap().renewal.unwrap();
     assert!(due > at(250) && due <= at(300), "{due}");
-    let early = with(seen.clone(), |it| it.now = due - SignedDuration::from_secs(1));
+    let early = with(seen.clone(), |it| {
+        it.now = due - SignedDuration::from_secs(1)
+    });
     assert_eq!(plan(&early).credential, Credential::Keep);
     let seen = with(seen, |it| it.now = due);
     let plan = plan(&seen);
@@ -110,7 +122,10 @@ fn the_last_certificate_before_the_deadline_is_not_renewed_nor_looked_at_in_a_lo
     seen.now = at(3300);
     let renewal = plan(&seen);
     apply(&mut seen, &renewal, "serial-2");
-    assert_eq!(seen.recorded.certificate.as_ref().unwrap().not_after, at(3600));
+    assert_eq!(
+        seen.recorded.certificate.as_ref().unwrap().not_after,
+        at(3600)
+    );
     for second in [3300, 3450, 3599] {
         seen.now = at(second);
         let plan = plan(&seen);
@@ -170,7 +185,9 @@ fn what_an_untrusted_authority_signed_is_issued_anew() {
 
 #[test]
 fn a_changed_secret_is_read_and_when_tampered_with_replaced() {
-    let mut seen = with(issued(), |it| it.credential = CredentialSeen::Unread(version(7)));
+    let mut seen = with(issued(), |it| {
+        it.credential = CredentialSeen::Unread(version(7))
+    });
     let look = plan(&seen);
     assert_eq!((&look.credential, &look.status), (&Credential::Read, &None));
     seen.learn(CredentialSeen::Tampered(version(7)));
@@ -210,7 +227,10 @@ fn a_write_whose_record_was_lost_is_adopted_with_the_time_of_its_issue() {
     let plan = plan(&seen);
     assert_eq!(plan.credential, Credential::Keep);
     let status = plan.status.as_ref().unwrap();
-    assert_eq!((status.first_issue, status.deadline), (Some(at(0)), Some(at(3600))));
+    assert_eq!(
+        (status.first_issue, status.deadline),
+        (Some(at(0)), Some(at(3600)))
+    );
     assert_eq!(status.task_uid.as_deref(), Some("task-1"));
     assert_settles(&seen);
 }
@@ -249,7 +269,9 @@ fn an_adopted_write_whose_time_is_up_ends() {
 
 #[test]
 fn a_serial_that_was_never_recorded_is_recorded_at_the_end() {
-    let seen = with(unrecorded(), |it| it.task = found("task-1", TaskState::Succeeded));
+    let seen = with(unrecorded(), |it| {
+        it.task = found("task-1", TaskState::Succeeded)
+    });
     let status = plan(&seen).status.unwrap();
     assert_eq!(status.certificate.unwrap().serial_number, "serial-1");
     assert_eq!(status.secret, None);
@@ -348,12 +370,28 @@ fn an_owner_that_is_gone_takes_the_certificate_along_but_may_come_back() {
 #[test]
 fn each_end_of_its_task_is_latched_with_its_reason() {
     let table = [
-        (found("task-1", TaskState::Succeeded), Outcome::Succeeded, "TaskSucceeded"),
-        (found("task-1", TaskState::Failed), Outcome::Failed, "TaskFailed"),
-        (found("task-1", TaskState::Deleting), Outcome::Deleted, "TaskDeleted"),
+        (
+            found("task-1", TaskState::Succeeded),
+            Outcome::Succeeded,
+            "TaskSucceeded",
+        ),
+        (
+            found("task-1", TaskState::Failed),
+            Outcome::Failed,
+            "TaskFailed",
+        ),
+        (
+            found("task-1", TaskState::Deleting),
+            Outcome::Deleted,
+            "TaskDeleted",
+        ),
         (TaskSeen::Missing, Outcome::Deleted, "TaskDeleted"),
         (running("task-2"), Outcome::Replaced, "TaskReplaced"),
-        (found("task-2", TaskState::Succeeded), Outcome::Replaced, "TaskReplaced"),
+        (
+            found("task-2", TaskState::Succeeded),
+            Outcome::Replaced,
+            "TaskReplaced",
+        ),
     ];
     for (task, outcome, reason) in table {
         let mut seen = with(issued(), |it| {
@@ -364,7 +402,10 @@ fn each_end_of_its_task_is_latched_with_its_reason() {
         assert_eq!(end.credential, Credential::Remove, "{reason}");
         assert_says(&end, &[("Completed", true, reason)]);
         let status = end.status.as_ref().unwrap();
-        assert_eq!((status.outcome, status.finished), (Some(outcome), Some(at(30))));
+        assert_eq!(
+            (status.outcome, status.finished),
+            (Some(outcome), Some(at(30)))
+        );
         assert_eq!(status.task_uid.as_deref(), Some("task-1"));
         assert_settles(&seen);
         apply(&mut seen, &end, "");
@@ -385,7 +426,10 @@ fn a_task_that_is_over_is_never_issued() {
         let plan = plan(&seen);
         assert_eq!(plan.credential, Credential::Keep);
         assert_eq!(said(&plan)[0].0, "Completed");
-        assert_eq!(plan.status.as_ref().unwrap().task_uid.as_deref(), Some("task-1"));
+        assert_eq!(
+            plan.status.as_ref().unwrap().task_uid.as_deref(),
+            Some("task-1")
+        );
         assert_eq!(plan.status.unwrap().first_issue, None);
         assert_settles(&seen);
     }
@@ -400,8 +444,14 @@ fn a_task_named_by_uid_must_be_that_very_object() {
         })
     };
     order(&plan(&named(running("task-1"))));
-    assert_says(&plan(&named(running("task-2"))), &[("Completed", true, "TaskReplaced")]);
-    assert_says(&plan(&named(TaskSeen::Missing)), &[("Completed", true, "TaskDeleted")]);
+    assert_says(
+        &plan(&named(running("task-2"))),
+        &[("Completed", true, "TaskReplaced")],
+    );
+    assert_says(
+        &plan(&named(TaskSeen::Missing)),
+        &[("Completed", true, "TaskDeleted")],
+    );
 }
 
 #[test]
@@ -418,7 +468,11 @@ fn the_deadline_is_the_shorter_of_what_is_asked_and_allowed() {
     let asked = with(fresh(), |it| it.identity.deadline_seconds = Some(60));
     assert_eq!(order(&plan(&asked)).not_after_cap, at(60));
     let lowered = with(issued(), |it| {
-        if let DomainSeen::Found { max_lifetime_seconds, .. } = &mut it.domain {
+        if let DomainSeen::Found {
+            max_lifetime_seconds,
+            ..
+        } = &mut it.domain
+        {
             *max_lifetime_seconds = 1000;
         }
         it.now = at(20);
@@ -426,7 +480,11 @@ fn the_deadline_is_the_shorter_of_what_is_asked_and_allowed() {
     assert_eq!(plan(&lowered).status.unwrap().deadline, Some(at(1000)));
     let mut lowered = assert_settles(&lowered);
     lowered.domain = domain();
-    assert_eq!(plan(&lowered).status.unwrap().deadline, Some(at(1000)), "never later again");
+    assert_eq!(
+        plan(&lowered).status.unwrap().deadline,
+        Some(at(1000)),
+        "never later again"
+    );
     lowered.now = at(1000);
     assert_says(&plan(&lowered), &[("Completed", true, "DeadlineExceeded")]);
 }
@@ -436,7 +494,11 @@ fn a_bound_lowered_later_rewrites_no_finished_record() {
     let mut seen = with(issued(), |it| it.task = TaskSeen::Missing);
     let end = plan(&seen);
     apply(&mut seen, &end, "");
-    if let DomainSeen::Found { max_lifetime_seconds, .. } = &mut seen.domain {
+    if let DomainSeen::Found {
+        max_lifetime_seconds,
+        ..
+    } = &mut seen.domain
+    {
         *max_lifetime_seconds = 60;
     }
     assert_eq!(plan(&seen).status, end.status);
@@ -477,13 +539,23 @@ fn with_a_clock_that_is_off_nothing_ends_by_time_and_nothing_is_issued() {
     });
     let plan = plan(&seen);
     assert_eq!(plan.credential, Credential::Keep);
-    assert_says(&plan, &[("Ready", true, "Issued"), ("Stalled", true, "ClockSkew")]);
-    assert_eq!(plan.again, Some(seen.now + LOOK_AGAIN), "no loop over what seems past");
+    assert_says(
+        &plan,
+        &[("Ready", true, "Issued"), ("Stalled", true, "ClockSkew")],
+    );
+    assert_eq!(
+        plan.again,
+        Some(seen.now + LOOK_AGAIN),
+        "no loop over what seems past"
+    );
     assert_settles(&seen);
     let suspended = with(seen.clone(), suspend);
     assert_eq!(super::super::plan::plan(&suspended).again, None);
     let over = with(seen, |it| it.task = found("task-1", TaskState::Failed));
-    assert_eq!(super::super::plan::plan(&over).credential, Credential::Remove);
+    assert_eq!(
+        super::super::plan::plan(&over).credential,
+        Credential::Remove
+    );
 }
 
 #[test]
@@ -512,7 +584,10 @@ fn an_identity_that_is_being_deleted_loses_its_credential_and_says_nothing() {
     let seen = with(issued(), |it| it.identity.deleting = true);
     let plan = plan(&seen);
     assert_eq!(plan.credential, Credential::Remove);
-    assert_eq!((plan.status, plan.again, plan.delete_identity), (None, None, false));
+    assert_eq!(
+        (plan.status, plan.again, plan.delete_identity),
+        (None, None, false)
+    );
     assert_settles(&seen);
 }
 
@@ -547,7 +622,11 @@ fn a_request_may_live_for_a_minute_and_is_renewed() {
 #[test]
 fn the_default_lifetime_of_a_secret_is_never_below_its_floor() {
     let seen = with(fresh(), |it| {
-        if let DomainSeen::Found { default_ttl_seconds, .. } = &mut it.domain {
+        if let DomainSeen::Found {
+            default_ttl_seconds,
+            ..
+        } = &mut it.domain
+        {
             *default_ttl_seconds = 60;
         }
     });
