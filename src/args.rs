@@ -60,8 +60,9 @@ pub(crate) struct Run {
     /// How long a watch stays open at most: for tests that can't wait for one that hangs
     #[arg(long, hide = true, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=60))]
     pub(crate) watch_seconds: u32,
-    /// What to log, as in RUST_LOG: 'info', 'debug', 'countersign_controller=debug'
-    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    /// What to log, as in RUST_LOG: 'info', 'debug', 'countersign_controller=debug'. At 'warn' and
+    /// below, kube_client may log whole answers of the API server, Secrets too
+    #[arg(long, env = "RUST_LOG", default_value = "info,kube_client=error")]
     pub(crate) log: String,
     /// How to log
     #[arg(long, default_value = "text")]

@@ -15,8 +15,9 @@ pub(crate) const DNS_LABEL: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 pub(crate) const API_VERSION: &str = r"^v[1-9][0-9]*((alpha|beta)[1-9][0-9]*)?$";
 /// A verb of an agent's: `*` for any.
 pub(crate) const ACTION: &str = r"^(\*|[A-Za-z][A-Za-z0-9._:/-]*)$";
-/// A path of segments; `*` only as a whole segment, so that nobody reads `a*` as a prefix.
-pub(crate) const RESOURCE: &str = r"^(\*|[^*/\s\x00-\x1f\x7f]+)(/(\*|[^*/\s\x00-\x1f\x7f]+))*$";
+/// A path of segments; `*` only as a whole segment, so that nobody reads `a*` as a prefix; no `.`
+/// or `..`, which some would resolve to a place outside of what covers it.
+pub(crate) const RESOURCE: &str = r"^(\*|\.{0,2}[^*/.\s\x00-\x1f\x7f][^*/\s\x00-\x1f\x7f]*)(/(\*|\.{0,2}[^*/.\s\x00-\x1f\x7f][^*/\s\x00-\x1f\x7f]*))*$";
 /// A UID of an object, or of a user: whatever the API server gives, so only its length is bounded.
 pub(crate) const MAX_UID: usize = 256;
 /// Lower-case hex.

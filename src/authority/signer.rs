@@ -88,6 +88,20 @@ impl Signer {
         }
     }
 
+    /// Does a chain in PEM, leaf first, verify against the roots at `now`?
+    pub fn verify(&self, chain_pem: &[u8], now: Timestamp) -> Result<(), AuthorityError> {
+        let broken = |why: &str| AuthorityError::ChainBroken(why.to_owned());
+        let text = std::str::from_utf8(chain_pem).map_err(|_| broken("it is not text"))?;
+        let blocks = pem_text::blocks(text, pem_text::MAX_CHAIN_BYTES)
+            .map_err(|why| AuthorityError::ChainBroken(why.to_string()))?;
+        let (leaf, above) = blocks.split_first().ok_or_else(|| broken("it is empty"))?;
+        let above: Vec<_> = above
+            .iter()
+            .map(|block| CertificateDer::from(block.der.as_slice()))
+            .collect();
+        verify::chain(&leaf.der, &above, &self.anchors, now).map_err(AuthorityError::ChainBroken)
+    }
+
     /// Issues one X.509-SVID, and gives it out only after an independent check.
     pub fn issue(&self, request: &LeafRequest<'_>, now: Timestamp) -> Result<Leaf, AuthorityError> {
         spiffe::check_id(request.spiffe_id, &self.trust_domain)?;

@@ -63,11 +63,17 @@ pub(crate) enum Work {
 impl Context {
     /// Has an identity looked at, as urgently as what is known of it asks for.
     pub(crate) fn look_at(&self, key: &ObjectKey) {
+        if !self.gate.leads() {
+            return;
+        }
         let urgency = crate::identity::urgency(self, key);
         self.look_at_as(key, urgency);
     }
 
     pub(crate) fn look_at_as(&self, key: &ObjectKey, urgency: Urgency) {
+        if !self.gate.leads() {
+            return; // the take-over looks at everything
+        }
         let lane = key.namespace.clone().unwrap_or_default();
         self.queue.push(Work::Identity(key.clone()), lane, urgency);
     }
@@ -79,13 +85,18 @@ impl Context {
     }
 
     /// Has a Secret looked at whose identity may be gone.
-    pub(crate) fn look_at_orphan(&self, secret: &ObjectKey) {
+    pub(crate) fn look_at_orphan(&self, secret: &ObjectKey, urgency: Urgency) {
+        if !self.gate.leads() {
+            return;
+        }
         let lane = secret.namespace.clone().unwrap_or_default();
-        self.queue
-            .push(Work::Orphan(secret.clone()), lane, Urgency::Retire);
+        self.queue.push(Work::Orphan(secret.clone()), lane, urgency);
     }
 
     pub(crate) fn look_at_domain(&self, name: &str) {
+        if !self.gate.leads() {
+            return;
+        }
         self.domain_queue
             .push(name.to_owned(), Arc::from(""), Urgency::Issue);
     }

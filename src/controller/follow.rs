@@ -1,10 +1,9 @@
 //! All watches: which objects are followed, what is kept of them, and who looks again.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use countersign_api as api;
-use countersign_runtime::{ObjectKey, Store, Supervisor, WatchMetrics, watch_into};
+use countersign_runtime::{ObjectKey, Store, Supervisor, Urgency, WatchMetrics, watch_into};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
@@ -39,16 +38,14 @@ pub(crate) async fn synced(ctx: &Context) {
     ctx.identities.seen().wait_synced().await;
     ctx.owners.wait_synced().await;
     ctx.trust_domains.wait_synced().await;
-    ctx.task_kinds.wait_synced().await;
-    ctx.namespaces.wait_synced().await;
+    listed_or_in_trouble(&ctx.task_kinds).await;
+    listed_or_in_trouble(&ctx.namespaces).await;
     // What may be forbidden is not waited for: identities and trust domains say so.
     let policies = ctx.installation.stores();
     for store in policies {
         listed_or_in_trouble(store).await;
     }
-    if policies.iter().all(|store| store.synced()) {
-        ctx.installation.listed();
-    }
+    ctx.installation.listed();
     for (_, store) in ctx.secrets.stores() {
         listed_or_in_trouble(&store).await;
     }
@@ -108,7 +105,7 @@ fn identity_changed(
             name: secret,
         };
         if !same {
-            ctx.look_at_orphan(&secret);
+            ctx.look_at_orphan(&secret, Urgency::Retire);
         }
         ctx.look_at_all(ctx.index.of_secret(&secret));
     }
@@ -148,13 +145,19 @@ fn secrets(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor) {
 }
 
 fn secret_changed(ctx: &Context, key: &ObjectKey, new: Option<&Held>) {
-    if !ctx.secrets.is_news(key, new) {
+    let news = ctx.secrets.is_news(key, new);
+    if new.is_none() {
+        // Whoever waits for the name moves up, also when we deleted it.
+        ctx.look_at_all(ctx.index.of_secret(key));
+    }
+    if !news {
         return;
     }
     if let Some(held) = new {
         match ctx.index.with_uid(&held.identity) {
             Some(identity) => ctx.look_at(&identity),
-            None => ctx.look_at_orphan(key),
+            // A label that anybody may write is not as urgent as an end.
+            None => ctx.look_at_orphan(key, Urgency::Renew),
         }
     }
     ctx.look_at_all(ctx.index.of_secret(key));
@@ -309,9 +312,23 @@ fn policy<K>(
         };
         let config = config(&c).labels(POLICY_SELECTOR);
         let name = K::plural(&()).into_owned();
-        let ended: Infallible =
-            watch_into(&name, api, config, store, reduce, changed, metrics).await;
-        ended
+        let listed = async {
+            store.wait_synced().await;
+            // The last of the four tells what is missing, however late it comes.
+            if c.installation.listed() {
+                everything(&c);
+            }
+        };
+        let watch = watch_into(
+            &name,
+            api,
+            config,
+            Arc::clone(&store),
+            reduce,
+            changed,
+            metrics,
+        );
+        futures::join!(watch, listed)
     });
 }
 
@@ -324,7 +341,7 @@ pub(crate) fn everything(ctx: &Context) {
     }
     ctx.secrets.for_each(|key, held| {
         if ctx.index.with_uid(&held.identity).is_none() {
-            ctx.look_at_orphan(key);
+            ctx.look_at_orphan(key, Urgency::Renew);
         }
     });
 }

@@ -45,9 +45,15 @@ impl Installation {
     }
 
     /// All of them have been listed: what wasn't seen by now is missing.
-    pub(crate) fn listed(&self) {
+    /// Does nothing before, and tells whether it changed anything.
+    pub(crate) fn listed(&self) -> bool {
+        if !self.stores.iter().all(|store| store.synced()) {
+            return false;
+        }
         let verdict = judge(&self.seen.lock());
+        let changed = self.verdict.load().as_deref() != Some(&verdict);
         self.verdict.store(Some(Arc::new(verdict)));
+        changed
     }
 
     /// A policy was seen, or is gone. `name` is `<kind>/<name>`. True when that changes anything.
@@ -86,11 +92,12 @@ impl Installation {
         }
     }
 
-    /// Why an identity created at `created` can't be issued.
-    pub(crate) fn closed(&self, created: Timestamp) -> Option<Refusal> {
+    /// Why an identity created at `created` can't be issued. One that was `issued` before has been
+    /// believed then: policies that are replaced later don't end it.
+    pub(crate) fn closed(&self, created: Timestamp, issued: bool) -> Option<Refusal> {
         match self.verdict.load().as_deref() {
             // To the second: what was created in the same one may have been stamped.
-            Some(Verdict::Since(since)) if created >= *since => None,
+            Some(Verdict::Since(since)) if issued || created >= *since => None,
             Some(Verdict::Since(_)) => Some(Refusal {
                 reason: "RequesterUnverified",
                 message: "the identity is older than the admission policies, so that nobody knows who asked for it: create it again".to_owned(),

@@ -236,6 +236,7 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
             }
         }
         info!("leading");
+        ctx.domains.clear();
         follow::synced(&ctx).await;
         let lost = async {
             while leadership.is_leader() {
@@ -409,7 +410,14 @@ fn health(
     });
     let c = Arc::clone(ctx);
     let synced: Check = Arc::new(move || {
-        if c.identities.seen().synced() && c.trust_domains.synced() && c.owners.synced() {
+        let all = [
+            c.identities.seen().synced(),
+            c.trust_domains.synced(),
+            c.owners.synced(),
+            c.namespaces.synced(),
+            c.task_kinds.synced(),
+        ];
+        if all.iter().all(|synced| *synced) {
             Ok(())
         } else {
             Err("not all objects have been listed yet".to_owned())

@@ -32,6 +32,11 @@ impl Gate {
         Self { leadership }
     }
 
+    /// Does this replica lead?
+    pub(crate) fn leads(&self) -> bool {
+        self.leadership.is_leader()
+    }
+
     /// Runs one write.
     pub(crate) async fn run<T>(
         &self,

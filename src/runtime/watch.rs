@@ -41,7 +41,7 @@ use session::Session;
 /// visible; what the listing lacks is removed at its end.
 ///
 /// Errors are the store's [trouble](Store::trouble) until something succeeds, and are tried again
-/// after a backoff of this watch's own, 0.2 to 30 s. `name` tells this watch in logs and metrics.
+/// after a backoff of this watch's own, 0.2 to 5 s. `name` tells this watch in logs and metrics.
 ///
 /// Of `config` counts: the selectors; the page size and semantic of lists; `timeout` (60 s if
 /// absent, more is cut to it), after which the server ends a watch and after which, with 5 s more,

@@ -32,6 +32,8 @@ pub(crate) enum Step {
     Refused(Refusal),
     /// The identity was changed meanwhile: look again from the start.
     Again,
+    /// The identity is gone, or another one has its name: its own event tells of that.
+    Gone,
 }
 
 /// Why a pass didn't come to its end.
@@ -173,10 +175,17 @@ fn judge(
         super::observed::TaskSeen::Found { uid, .. } => Some(uid),
         _ => seen.recorded.task_uid.as_ref(),
     };
+    // Nothing can be verified while nothing signs: that says nothing against what is there.
+    let Some(signing) = signing(ctx, seen) else {
+        return CredentialSeen::NotYet;
+    };
     let content = task_uid.map_or(Content::Tampered, |uid| {
-        secret::read(secret, &seen.identity, uid, signing(ctx, seen).as_ref())
+        secret::read(secret, &seen.identity, uid, &signing, seen.now)
     });
     match content {
+        Content::Good(certificate, _) if seen.recorded.is_past(&certificate) => {
+            CredentialSeen::Tampered(version)
+        }
         Content::Good(certificate, bundle_sequence) => CredentialSeen::Adoptable {
             certificate,
             version,
@@ -305,7 +314,7 @@ async fn put_secret(
     };
     let secrets = secrets(ctx, &seen.identity.namespace);
     let replaces = order.replaces.as_ref();
-    let secret = secret::build(
+    let mut secret = secret::build(
         &seen.identity,
         name,
         leaf,
@@ -315,10 +324,12 @@ async fn put_secret(
         replaces,
     );
     let params = PostParams::default();
-    let answer = match replaces {
+    let mut answer = match replaces {
         None => ctx.gate.run(secrets.create(&params, &secret)).await,
         Some(_) => ctx.gate.run(secrets.replace(name, &params, &secret)).await,
     };
+    secret::wipe(&mut secret);
+    answer.iter_mut().for_each(secret::wipe);
     match answer {
         Ok(stored) => {
             let Some(version) = version(&stored) else {
@@ -384,17 +395,19 @@ async fn put_status(
                 let reason = status.conditions.first().map(|it| it.reason.clone());
                 info!(identity = %key, reason = reason.unwrap_or_default(), "identity is over");
             }
-            ctx.events.refused(before, object, &after).await;
             let stored = ctx.identities.wrote(key, stored);
             ctx.index.put(key, Some(stored.links()));
+            ctx.events.refused(before, object, &after).await;
             Ok(Step::Done)
         }
         // Changed or gone meanwhile: what it is now is asked of the API server itself.
         Err(why) if why.is(409) || why.is(404) => {
             debug!(identity = %key, "status is not as it was seen: {why}");
             ctx.metrics.conflict();
-            refresh(ctx, key, object).await?;
-            Ok(Step::Again)
+            Ok(match refresh(ctx, key, object).await? {
+                Some(_) => Step::Again,
+                None => Step::Gone,
+            })
         }
         Err(why) => Err(writing("the status")(why)),
     }
@@ -452,7 +465,11 @@ async fn remove(ctx: &Context, seen: &Observed) -> Result<(), PassError> {
         | CredentialSeen::Adoptable { version, .. }
         | CredentialSeen::Tampered(version) => version,
         // Missing to the watch, which follows a label: somebody may have taken just that away.
-        CredentialSeen::AsRecorded | CredentialSeen::NotYet | CredentialSeen::Missing => {
+        CredentialSeen::AsRecorded
+        | CredentialSeen::NotYet
+        | CredentialSeen::Missing
+        | CredentialSeen::NotEnabled
+        | CredentialSeen::Forbidden(_) => {
             match &seen.recorded.secret {
                 // A status that somebody forged may name any Secret.
                 Some(version) if Some(&version.name) == seen.identity.secret_name() => version,

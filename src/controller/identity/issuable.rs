@@ -120,7 +120,7 @@ pub(crate) fn issuable(seen: &Observed) -> Result<Issue, Obstacle> {
         TaskSeen::Refused(why) | TaskSeen::Unobservable(why) => {
             return Err(Obstacle::Refuse(why.clone()));
         }
-        TaskSeen::Missing | TaskSeen::NotYet => {
+        TaskSeen::Missing | TaskSeen::NotYet | TaskSeen::NotAsked => {
             return Err(Obstacle::Wait(Refusal {
                 reason: "TaskNotFound",
                 message: format!(

@@ -23,22 +23,38 @@ pub(crate) async fn observe(
 ) -> kube::Result<Observed> {
     let identity = parse::identity(object);
     let recorded = parse::recorded(object);
-    let over = recorded.completed.is_some() || identity.deleting;
     let issued = recorded.first_issue.is_some();
     let credential = credential(ctx, key, &identity, &recorded);
-    let (task, owner) = if over {
-        (TaskSeen::NotYet, OwnerSeen::Missing)
+    let domain = domain(ctx, &identity, &recorded);
+    // What ends it is asked first, and what is over isn't asked any further: no slow answer about
+    // an owner delays an end.
+    let over =
+        recorded.completed.is_some() || identity.deleting || identity.desired == Desired::Revoked;
+    let admitted = matches!(
+        domain,
+        DomainSeen::Found {
+            admits_namespace: true,
+            ..
+        }
+    );
+    let task = if over {
+        TaskSeen::NotAsked
+    } else if issued || admitted {
+        task(ctx, &identity, &recorded).await?
     } else {
-        (
-            task(ctx, &identity, &recorded).await?,
-            owner(ctx, &identity, issued).await?,
-        )
+        TaskSeen::NotAsked // who isn't admitted makes nobody watch anything
+    };
+    let over = over || task.is_over(&recorded, &identity.task);
+    let owner = if over {
+        OwnerSeen::Missing
+    } else {
+        owner(ctx, &identity, issued).await?
     };
     let now = plan::whole_seconds(ctx.clock.now());
     Ok(Observed {
         now,
-        domain: domain(ctx, &identity, &recorded),
-        closed: ctx.installation.closed(identity.created),
+        domain,
+        closed: ctx.installation.closed(identity.created, issued),
         clock_off: ctx.skew.off(),
         identity,
         recorded,
@@ -57,6 +73,12 @@ pub(crate) fn urgency(ctx: &Context, key: &ObjectKey) -> Urgency {
     let Some(status) = &object.status else {
         return Urgency::Issue;
     };
+    let wanted = matches!(object.spec.desired_state, api::DesiredState::Active)
+        && object.metadata.deletion_timestamp.is_none()
+        && !crate::condition::is_true(&status.conditions, "Completed");
+    if !wanted && ctx.secrets.get(&parse::secret_key(object)).is_some() {
+        return Urgency::Retire; // it is over, and its Secret isn't
+    }
     if status.certificate.is_none() && status.secret.is_none() {
         return Urgency::Issue;
     }
@@ -65,7 +87,6 @@ pub(crate) fn urgency(ctx: &Context, key: &ObjectKey) -> Urgency {
             .certificate
             .as_ref()
             .is_some_and(|certificate| certificate.chain.is_some());
-    let wanted = matches!(object.spec.desired_state, api::DesiredState::Active);
     let task = &object.spec.task_ref;
     let running = || {
         let task = super::observed::TaskRef {
@@ -98,15 +119,25 @@ pub(crate) fn urgency(ctx: &Context, key: &ObjectKey) -> Urgency {
 async fn task(ctx: &Context, identity: &Identity, recorded: &Recorded) -> kube::Result<TaskSeen> {
     let task = &identity.task;
     let seen = ctx.tasks.see(&identity.namespace, task);
-    let bound = recorded.task_uid.as_ref().or(task.uid.as_ref());
-    if seen != TaskSeen::Missing || bound.is_none() {
+    let Some(bound) = recorded.task_uid.as_ref().or(task.uid.as_ref()) else {
         return Ok(seen);
-    }
+    };
+    let shown = match &seen {
+        TaskSeen::Missing => None,
+        TaskSeen::Found { uid, .. } if uid != bound => Some(uid),
+        _ => return Ok(seen),
+    };
     // It would end for good: only the API server itself may say so.
-    let live = ctx.tasks.ask(&identity.namespace, task).await?;
-    Ok(match live {
-        Some(_) => TaskSeen::NotYet,
+    let live = match ctx.tasks.ask(&identity.namespace, task).await {
+        Err(why) if crate::write::is_status(&why, 403) => {
+            return Ok(TaskSeen::Unobservable(ctx.tasks.forbidden(task)));
+        }
+        other => other?,
+    };
+    Ok(match &live {
         None => TaskSeen::Missing,
+        Some(uid) if Some(uid) == shown => seen,
+        Some(_) => TaskSeen::NotYet, // the watch is behind
     })
 }
 
@@ -139,7 +170,7 @@ async fn owner(ctx: &Context, identity: &Identity, issued: bool) -> kube::Result
 
 fn domain(ctx: &Context, identity: &Identity, recorded: &Recorded) -> DomainSeen {
     let Some(domain) = ctx.domains.get(&identity.trust_domain) else {
-        return DomainSeen::Missing;
+        return not_looked_at(ctx, identity);
     };
     let namespace = ObjectKey::new(None, &identity.namespace);
     let labels = ctx.namespaces.get(&namespace);
@@ -160,6 +191,28 @@ fn domain(ctx: &Context, identity: &Identity, recorded: &Recorded) -> DomainSeen
             }),
             Err(why) => Err(Refusal::clone(why)),
         },
+    }
+}
+
+/// A trust domain that no pass has come to the end of.
+fn not_looked_at(ctx: &Context, identity: &Identity) -> DomainSeen {
+    let key = ObjectKey::new(None, &identity.trust_domain);
+    let Some(object) = ctx.trust_domains.get(&key) else {
+        return DomainSeen::Missing;
+    };
+    let seconds = |seconds: i64| u64::try_from(seconds).unwrap_or(0);
+    DomainSeen::Found {
+        admits_namespace: true,
+        default_ttl_seconds: seconds(object.spec.default_certificate_ttl_seconds),
+        max_ttl_seconds: seconds(object.spec.max_certificate_ttl_seconds),
+        max_lifetime_seconds: seconds(object.spec.max_identity_lifetime_seconds),
+        ready: Err(Refusal {
+            reason: "TrustDomainNotReady",
+            message: format!(
+                "TrustDomain {} is not ready yet: see its conditions",
+                identity.trust_domain
+            ),
+        }),
     }
 }
 

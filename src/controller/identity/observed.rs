@@ -58,6 +58,17 @@ impl Recorded {
     }
 }
 
+impl Recorded {
+    /// Is this certificate an older one than the last that was recorded, or that one after it was
+    /// taken away? Somebody who kept it may have put it back.
+    pub(crate) fn is_past(&self, certificate: &Certificate) -> bool {
+        self.certificate.as_ref().is_some_and(|last| {
+            certificate.not_before < last.not_before
+                || self.secret.is_none() && certificate.serial_number == last.serial_number
+        })
+    }
+}
+
 /// Why no certificate is issued, for a condition: a reason, and a message that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -169,12 +180,28 @@ pub(crate) enum TaskSeen {
     Refused(Refusal),
     /// It can't be seen, or its rules don't work on it: nobody knows whether it is over.
     Unobservable(Refusal),
-    /// The watch has just begun: look again when it has caught up.
+    /// The watch has just begun, or is behind: look again when it has caught up.
     NotYet,
+    /// Nobody looked, since it doesn't matter.
+    NotAsked,
     /// There is none. When the identity was bound before, this was asked of the API server itself.
     Missing,
     /// There is one.
     Found { uid: String, state: TaskState },
+}
+
+impl TaskSeen {
+    /// Does this alone end an identity?
+    pub(crate) fn is_over(&self, recorded: &Recorded, task: &TaskRef) -> bool {
+        let bound = recorded.task_uid.as_ref().or(task.uid.as_ref());
+        match self {
+            Self::Missing => bound.is_some(),
+            Self::Found { uid, state } => {
+                *state != TaskState::Running || bound.is_some_and(|bound| bound != uid)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Where a task stands.

@@ -69,6 +69,11 @@ pub(crate) fn secret_name(object: &api::AgentIdentity) -> String {
     }
 }
 
+/// Where its Secret is, for delivery `Secret`.
+pub(crate) fn secret_key(object: &api::AgentIdentity) -> countersign_runtime::ObjectKey {
+    countersign_runtime::ObjectKey::new(object.namespace().as_deref(), &secret_name(object))
+}
+
 /// A grant of the API.
 pub(crate) fn grant(grant: &api::Grant) -> Grant {
     Grant {

@@ -226,10 +226,11 @@ fn hold(seen: &Observed, kind: &'static str, why: Refusal) -> Plan {
         deadline(seen),
     ];
     Plan {
-        credential: if kept.is_some() {
-            Credential::Keep
-        } else {
-            removal(seen)
+        // A dead one that may not be touched stays until its task's end.
+        credential: match &seen.credential {
+            _ if kept.is_some() => Credential::Keep,
+            CredentialSeen::NotEnabled | CredentialSeen::Forbidden(_) => Credential::Keep,
+            _ => removal(seen),
         },
         // With a clock that is off, what is past by it isn't over.
         again: moments
@@ -318,7 +319,12 @@ fn removal(seen: &Observed) -> Credential {
         | CredentialSeen::Adoptable { .. }
         | CredentialSeen::Tampered(_) => Credential::Remove,
         // A Secret without its label is missing to the watch; it is still the one that was written.
-        CredentialSeen::NotYet | CredentialSeen::Missing if seen.recorded.secret.is_some() => {
+        CredentialSeen::NotYet
+        | CredentialSeen::Missing
+        | CredentialSeen::NotEnabled
+        | CredentialSeen::Forbidden(_)
+            if seen.recorded.secret.is_some() =>
+        {
             Credential::Remove
         }
         _ => Credential::Keep,
@@ -347,6 +353,12 @@ fn live_certificate(seen: &Observed) -> Option<Certificate> {
     let certificate = match &seen.credential {
         CredentialSeen::AsRecorded => seen.recorded.certificate.clone(),
         CredentialSeen::Adoptable { certificate, .. } => Some(certificate.clone()),
+        // What was delivered before the operator lost the right to see it is still there.
+        CredentialSeen::NotEnabled | CredentialSeen::Forbidden(_)
+            if seen.recorded.secret.is_some() =>
+        {
+            seen.recorded.certificate.clone()
+        }
         _ => None,
     };
     certificate.filter(|certificate| seen.clock_off || certificate.not_after > seen.now)

@@ -30,6 +30,12 @@ pub(crate) async fn reconcile(ctx: &Context, key: &ObjectKey) -> Result<Outcome,
         for _ in 0..MAX_TURNS {
             let decided = plan(&seen);
             let (again, delete) = (decided.again, decided.delete_identity);
+            let deadline = decided.status.as_ref().and_then(|status| status.deadline);
+            let next = if again.is_some() && again == deadline {
+                Urgency::Retire
+            } else {
+                Urgency::Renew
+            };
             match execute(ctx, key, &object.0, &seen, decided).await? {
                 Step::Done => {
                     if delete {
@@ -37,12 +43,13 @@ pub(crate) async fn reconcile(ctx: &Context, key: &ObjectKey) -> Result<Outcome,
                     }
                     let again = again.map(|moment| instant(ctx, moment));
                     return Ok(Outcome::Settled {
-                        again: again.map(|moment| (moment, Urgency::Renew)),
+                        again: again.map(|moment| (moment, next)),
                     });
                 }
                 Step::Learned(credential) => seen.learn(credential),
                 Step::Refused(why) => seen.closed = Some(why),
                 Step::Again => break,
+                Step::Gone => return Ok(Outcome::Settled { again: None }),
             }
         }
     }

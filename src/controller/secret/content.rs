@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use countersign_authority::{Leaf, inspect_leaf};
+use countersign_core::{SpiffeId, TrustDomainName};
+use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -84,9 +86,10 @@ pub(crate) fn read(
     secret: &Secret,
     identity: &Identity,
     task_uid: &str,
-    signing: Option<&Signing>,
+    signing: &Signing,
+    now: Timestamp,
 ) -> Content {
-    good(secret, identity, task_uid, signing)
+    good(secret, identity, task_uid, signing, now)
         .map_or(Content::Tampered, |(certificate, sequence)| {
             Content::Good(certificate, sequence)
         })
@@ -96,7 +99,8 @@ fn good(
     secret: &Secret,
     identity: &Identity,
     task_uid: &str,
-    signing: Option<&Signing>,
+    signing: &Signing,
+    now: Timestamp,
 ) -> Option<(Certificate, i64)> {
     let owners = secret.metadata.owner_references.as_deref()?;
     let owned = owners
@@ -108,7 +112,19 @@ fn good(
     let data = secret.data.as_ref()?;
     let (chain, key) = (&data.get("tls.crt")?.0, &data.get("tls.key")?.0);
     let facts = inspect_leaf(chain, Some(key)).ok()?;
-    let signing = signing?;
+    // Whoever may write the Secret may have planted a certificate of their own making.
+    signing.signer.verify(chain, now).ok()?;
+    let domain = TrustDomainName::parse(&identity.trust_domain).ok()?;
+    let expected = SpiffeId::for_task(
+        &domain,
+        &identity.namespace,
+        &identity.name,
+        task_uid,
+        &identity.uid,
+    );
+    if expected.ok()?.as_str() != facts.spiffe_id {
+        return None;
+    }
     let annotations = secret.metadata.annotations.as_ref()?;
     let sequence: i64 = annotations.get(BUNDLE_ANNOTATION)?.parse().ok()?;
     if sequence != signing.sequence() || data.get("ca.crt")?.0 != signing.bundle_pem.as_bytes() {

@@ -6,6 +6,9 @@
 mod content;
 mod store;
 
+use k8s_openapi::api::core::v1::Secret;
+use zeroize::Zeroize as _;
+
 pub(crate) use content::{Content, build, read};
 pub(crate) use store::{Held, Secrets};
 
@@ -19,3 +22,10 @@ pub(crate) const MANAGED_BY: &str = "countersign";
 pub(crate) const BUNDLE_ANNOTATION: &str = "countersign.dev/bundle-sequence";
 /// The identity's name, for people.
 pub(crate) const IDENTITY_ANNOTATION: &str = "countersign.dev/identity";
+
+/// Overwrites the data of a Secret that isn't needed any more: it may hold keys.
+pub(crate) fn wipe(secret: &mut Secret) {
+    for value in secret.data.iter_mut().flat_map(|data| data.values_mut()) {
+        value.0.zeroize();
+    }
+}

@@ -27,6 +27,10 @@ const TIDY_EVERY: Duration = Duration::from_secs(5);
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// How often a running watch is checked for its kind's being gone.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// While a watch fails for longer than this, what it has shown is no reason to renew anything …
+const STALE: Duration = Duration::from_secs(10);
+/// … and after this long people are told.
+const TOLD_AFTER: Duration = Duration::from_secs(60);
 
 /// All watches of tasks.
 pub(crate) struct Watches {
@@ -49,7 +53,8 @@ pub(crate) enum Told<'a> {
 /// A watch of one kind.
 struct Watch {
     rules: Rule,
-    tasks: Arc<Store<TaskView>>,
+    /// Another one each time that the kind is installed: tasks don't outlive their kind.
+    tasks: Mutex<Arc<Store<TaskView>>>,
     state: Mutex<State>,
     last_used: Mutex<Instant>,
     abort: Mutex<Option<AbortHandle>>,
@@ -109,14 +114,23 @@ impl Watches {
             }),
             State::Trouble(why) => TaskSeen::Unobservable(why),
             State::Watching(_) => {
-                if let Some(why) = forbidden(&kind, &watch.tasks) {
+                let tasks = watch.tasks();
+                if let Some(why) = forbidden(&kind, &tasks) {
                     return TaskSeen::Unobservable(why);
                 }
                 let key = ObjectKey::new(Some(namespace), &task.name);
-                match watch.tasks.get(&key) {
+                let seen = match tasks.get(&key) {
                     Some(view) => found(&kind, task, &view),
-                    None if watch.tasks.synced() => TaskSeen::Missing,
+                    None if tasks.synced() => TaskSeen::Missing,
                     None => TaskSeen::NotYet,
+                };
+                match seen {
+                    // That it was running once says nothing when nobody has looked since.
+                    TaskSeen::Found {
+                        state: TaskState::Running,
+                        ..
+                    } => stale(&kind, &tasks).unwrap_or(seen),
+                    other => other,
                 }
             }
         }
@@ -139,6 +153,11 @@ impl Watches {
         Ok(found.and_then(|object| object.uid()))
     }
 
+    /// Why a task can't be asked for.
+    pub(crate) fn forbidden(&self, task: &TaskRef) -> Refusal {
+        may_not_see(&KindKey::new(&task.group, &task.resource))
+    }
+
     /// `apiVersion` and `kind` for an ownerReference.
     pub(crate) fn resource(&self, kind: &KindKey) -> Option<ApiResource> {
         let watch = self.running.lock().get(kind).cloned()?;
@@ -154,7 +173,7 @@ impl Watches {
         self.changed.notify_one();
     }
 
-    /// Starts and ends watches; never returns. `used` tells which kinds unfinished identities name.
+    /// Starts and ends watches; returns only when one has panicked. `used` tells which kinds unfinished identities name.
     pub(crate) async fn run(self: Arc<Self>, used: impl Fn() -> HashSet<KindKey>) {
         let mut tasks = JoinSet::new();
         loop {
@@ -163,6 +182,7 @@ impl Watches {
             while let Some(ended) = tasks.try_join_next() {
                 if ended.is_err_and(|why| why.is_panic()) {
                     warn!("a task watch panicked");
+                    return; // and the process with it: a kind that nobody watches looks well
                 }
             }
         }
@@ -181,7 +201,7 @@ impl Watches {
         })?;
         let watch = Arc::new(Watch {
             rules,
-            tasks: Arc::new(Store::default()),
+            tasks: Mutex::default(),
             state: Mutex::new(State::Starting),
             last_used: Mutex::new(Instant::now()),
             abort: Mutex::new(None),
@@ -266,9 +286,13 @@ impl Watches {
             (self.told)(Told::Kind(kind));
             if let Some(resource) = resource {
                 was_served = true;
+                let tasks = watch.tasks();
                 tokio::select! {
                     () = self.watch_kind(kind, watch, &resource) => {}
-                    () = until_gone(&watch.tasks) => info!(kind = %kind, "no longer served"),
+                    () = until_gone(&tasks) => {
+                        info!(kind = %kind, "no longer served");
+                        *watch.tasks.lock() = Arc::default();
+                    }
                     () = self.tell_when_seen(kind, watch) => {}
                 }
             }
@@ -282,7 +306,7 @@ impl Watches {
         let changed = |key: &ObjectKey, _: Option<&Arc<TaskView>>, _: Option<&Arc<TaskView>>| {
             (self.told)(Told::Task(kind, key));
         };
-        let (tasks, metrics) = (Arc::clone(&watch.tasks), self.metrics.clone());
+        let (tasks, metrics) = (watch.tasks(), self.metrics.clone());
         let config = watcher::Config::default().timeout(self.watch_seconds);
         if rules.needs_object() {
             let api: Api<DynamicObject> = Api::all_with(self.client.clone(), resource);
@@ -302,9 +326,11 @@ impl Watches {
     async fn tell_when_seen(&self, kind: &KindKey, watch: &Watch) {
         let mut before = None;
         loop {
+            let tasks = watch.tasks();
             let now = (
-                watch.tasks.synced(),
-                forbidden(kind, &watch.tasks).is_some(),
+                tasks.synced(),
+                forbidden(kind, &tasks).is_some(),
+                stale(kind, &tasks).is_some(),
             );
             if before != Some(now) {
                 (self.told)(Told::Kind(kind));
@@ -313,6 +339,12 @@ impl Watches {
             let pause = if now.0 { CHECK_EVERY } else { CHECK_EVERY / 20 };
             sleep(pause).await;
         }
+    }
+}
+
+impl Watch {
+    fn tasks(&self) -> Arc<Store<TaskView>> {
+        Arc::clone(&self.tasks.lock())
     }
 }
 
@@ -331,13 +363,31 @@ async fn until_gone(tasks: &Store<TaskView>) {
 
 fn forbidden(kind: &KindKey, tasks: &Store<TaskView>) -> Option<Refusal> {
     let trouble = tasks.trouble()?;
-    (trouble.code == Some(403)).then(|| Refusal {
+    (trouble.code == Some(403)).then(|| may_not_see(kind))
+}
+
+fn may_not_see(kind: &KindKey) -> Refusal {
+    Refusal {
         reason: "TaskForbidden",
         message: format!(
-            "the operator may not see {kind}: give its ServiceAccount the verbs list and watch on resource {:?} of group {:?}",
+            "the operator may not see {kind}: give its ServiceAccount the verbs get, list and watch on resource {:?} of group {:?}",
             kind.resource, kind.group
         ),
-    })
+    }
+}
+
+/// Is what the watch has shown too old to go by?
+fn stale(kind: &KindKey, tasks: &Store<TaskView>) -> Option<TaskSeen> {
+    let trouble = tasks.trouble()?;
+    let age = trouble.since.elapsed();
+    if age > TOLD_AFTER {
+        Some(TaskSeen::Unobservable(Refusal {
+            reason: "TaskUnobservable",
+            message: format!("the watch of {kind} fails: {}", trouble.message),
+        }))
+    } else {
+        (age > STALE).then_some(TaskSeen::NotYet)
+    }
 }
 
 fn found(kind: &KindKey, task: &TaskRef, view: &TaskView) -> TaskSeen {

@@ -80,6 +80,11 @@ impl Domains {
         });
     }
 
+    /// Forgets all: what another leader has done meanwhile isn't known here.
+    pub(crate) fn clear(&self) {
+        self.all.store(Arc::default());
+    }
+
     pub(crate) fn remove(&self, name: &str) {
         self.all.rcu(|all| {
             let mut all = HashMap::clone(all);

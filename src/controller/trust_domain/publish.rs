@@ -28,18 +28,25 @@ pub(crate) struct Published {
 }
 
 /// Publishes `bundle`, where it isn't published already.
-pub(crate) async fn publish(
-    ctx: &Context,
-    domain: &str,
-    bundle: &Bundle,
-) -> kube::Result<Published> {
-    let config_map = publish_config_map(ctx, domain, bundle).await?;
-    let trust_bundle = publish_trust_bundle(ctx, domain, bundle).await?;
+///
+/// What can't be read or written is told and tried again at the next pass; it keeps nobody from
+/// signing.
+pub(crate) async fn publish(ctx: &Context, domain: &str, bundle: &Bundle) -> Published {
+    let unread = |why: kube::Error| {
+        Some(Refusal {
+            reason: "BundleNotRead",
+            message: format!("can't read what is published: {why}"),
+        })
+    };
+    let config_map = publish_config_map(ctx, domain, bundle).await;
+    let config_map = config_map.unwrap_or_else(unread);
+    let trust_bundle = publish_trust_bundle(ctx, domain, bundle).await;
+    let trust_bundle = trust_bundle.unwrap_or_else(unread);
     let digest = config_map.is_none().then(|| bundle.digest());
-    Ok(Published {
+    Published {
         digest,
         trouble: config_map.or(trust_bundle),
-    })
+    }
 }
 
 /// Digest and sequence number of the bundle in the ConfigMap, as far as it tells.

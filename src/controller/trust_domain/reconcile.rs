@@ -52,7 +52,8 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
     };
     let now = ctx.clock.now();
     let (stored, secret) = stored::read(ctx, name, &object.spec, now).await?;
-    let published = published_digest(ctx, name, &stored).await?;
+    withdraw_distrusted(ctx, name, &object.spec);
+    let published = published_digest(ctx, name, &stored).await;
     let last_own = last_own(ctx, name, &object, &stored).await?;
     let planned = plan(Observed {
         now,
@@ -76,7 +77,7 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
         }
     }
     let outcome = match &planned.domain.signing {
-        Ok(signing) => publish(ctx, name, &signing.bundle).await?,
+        Ok(signing) => publish(ctx, name, &signing.bundle).await,
         Err(why) => {
             warn!(
                 trust_domain = name,
@@ -85,7 +86,7 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
                 why.message
             );
             if let Some(sequence) = planned.withdraw {
-                publish(ctx, name, &Bundle::new(sequence, [])).await?;
+                publish(ctx, name, &Bundle::new(sequence, [])).await;
             }
             Published {
                 digest: None,
@@ -101,23 +102,36 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
         });
     }
     Ok(Outcome::Settled {
-        again: Some((again(&planned, now), Urgency::Issue)),
+        again: Some((again(ctx, name, &planned, now), Urgency::Issue)),
     })
 }
 
 /// What is published is known by its content; that this bundle is out there counts from then on.
-async fn published_digest(
-    ctx: &Context,
-    name: &str,
-    stored: &Stored,
-) -> kube::Result<Option<String>> {
+async fn published_digest(ctx: &Context, name: &str, stored: &Stored) -> Option<String> {
     let Stored::BuiltIn(Ok(set)) = stored else {
-        return Ok(None);
+        return None;
     };
-    if set.active().is_none() {
-        return Ok(None);
+    set.active()?;
+    publish(ctx, name, &set.bundle()).await.digest
+}
+
+/// What is distrusted signs nothing from this moment on, also when its successor can't be stored.
+fn withdraw_distrusted(ctx: &Context, name: &str, spec: &api::TrustDomainSpec) {
+    let Some(domain) = ctx.domains.get(name) else {
+        return;
+    };
+    let distrusted = domain.signing.as_ref().is_ok_and(|signing| {
+        let active = signing.signer.id().as_str();
+        spec.authority.distrusted.iter().any(|id| id == active)
+    });
+    if distrusted {
+        let mut domain = Domain::clone(&domain);
+        domain.signing = Err(Refusal {
+            reason: "AuthorityDistrusted",
+            message: "the authority is distrusted, and its successor is not there yet".to_owned(),
+        });
+        ctx.domains.put(name, domain);
     }
-    Ok(publish(ctx, name, &set.bundle()).await?.digest)
 }
 
 /// What was published for an authority of one's own, to number the next. What is built in numbers
@@ -178,8 +192,15 @@ fn differs(a: &Domain, b: &Domain) -> bool {
         || a.max_lifetime_seconds != b.max_lifetime_seconds
 }
 
-fn again(planned: &Plan, now: Timestamp) -> Instant {
-    let refreshing = planned.domain.signing.as_ref().is_ok_and(|it| it.refresh);
+fn again(ctx: &Context, name: &str, planned: &Plan, now: Timestamp) -> Instant {
+    let refreshing = planned.domain.signing.as_ref().is_ok_and(|signing| {
+        let behind = |least| least < signing.sequence();
+        let rotating = signing
+            .set
+            .as_ref()
+            .is_some_and(|set| set.prepared().is_some());
+        signing.refresh && (rotating || delivered(ctx, name, now).is_some_and(behind))
+    });
     let bound = if refreshing { LOOK_SOON } else { LOOK_AGAIN };
     let due = planned.again.map_or(bound, |moment| {
         let wait = Duration::try_from(moment.duration_since(now)).unwrap_or_default();

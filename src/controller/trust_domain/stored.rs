@@ -9,11 +9,12 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use kube::api::{Api, ObjectMeta, PostParams};
+use zeroize::Zeroize;
 
 use super::plan::{Stored, refusal};
 use crate::context::Context;
 use crate::identity::Refusal;
-use crate::secret::{MANAGED_BY, MANAGED_BY_LABEL};
+use crate::secret::{MANAGED_BY, MANAGED_BY_LABEL, wipe};
 use crate::write::{WriteError, is_status};
 
 /// Marks a Secret as the authority of the trust domain that is its value. A Secret without it is
@@ -38,7 +39,7 @@ pub(crate) async fn read(
     let secrets: Api<Secret> = Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
     let reference = spec.authority.secret_ref.as_ref();
     let secret = reference.map_or_else(|| secret_name(name), |it| it.name.clone());
-    let found = match secrets.get_opt(&secret).await {
+    let mut found = match secrets.get_opt(&secret).await {
         Err(why) if is_status(&why, 403) => return Ok((Stored::Own(Err(forbidden(ctx))), None)),
         other => other?,
     };
@@ -56,8 +57,14 @@ pub(crate) async fn read(
                 secret_name(name)
             )))
         }
-        Some(secret) => AuthoritySet::from_secret_data(&plain(secret)),
+        Some(secret) => {
+            let mut data = plain(secret);
+            let set = AuthoritySet::from_secret_data(&data);
+            data.values_mut().for_each(Zeroize::zeroize);
+            set
+        }
     };
+    found.iter_mut().for_each(wipe); // of it only the version is needed from here on
     Ok((Stored::BuiltIn(set), found))
 }
 
@@ -100,13 +107,17 @@ pub(crate) async fn write(
         ..Secret::default()
     };
     let params = PostParams::default();
-    match before {
+    let mut secret = secret;
+    let mut answer = match before {
         None => ctx.gate.run(secrets.create(&params, &secret)).await,
         Some(_) => {
             let name = secret_name(name);
             ctx.gate.run(secrets.replace(&name, &params, &secret)).await
         }
-    }
+    };
+    wipe(&mut secret);
+    answer.iter_mut().for_each(wipe);
+    answer
 }
 
 /// An authority of one's own: `tls.crt` (issuing authority first), `tls.key`, `ca.crt` (the roots).

@@ -10,6 +10,9 @@ use super::Urgency;
 const FIRST: Duration = Duration::from_millis(100);
 /// The longest wait, before jitter: something mended by hand is noticed within a minute or so.
 const LONGEST: Duration = Duration::from_secs(60);
+/// The longest wait of a retirement: what should be gone within a second isn't left for a minute
+/// because the API server was busy.
+const LONGEST_RETIRE: Duration = Duration::from_secs(5);
 /// Waits differ by up to this part, so that what failed together isn't tried together.
 const JITTER: f64 = 0.2;
 /// An event shortens a wait to this part at the least.
@@ -32,7 +35,11 @@ impl Backoff {
     pub(super) fn after(before: Option<Self>, now: Instant, urgency: Urgency, jitter: f64) -> Self {
         let failures = before.map_or(0, |before| before.failures).saturating_add(1);
         let factor = 1_u32.checked_shl(failures - 1).unwrap_or(u32::MAX);
-        let wait = FIRST.saturating_mul(factor).min(LONGEST);
+        let longest = match urgency {
+            Urgency::Retire => LONGEST_RETIRE,
+            Urgency::Renew | Urgency::Issue => LONGEST,
+        };
+        let wait = FIRST.saturating_mul(factor).min(longest);
         Self {
             failures,
             failed_at: now,

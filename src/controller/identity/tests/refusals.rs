@@ -257,8 +257,26 @@ fn a_good_certificate_stays_under_a_refusal_but_is_not_renewed_and_goes_when_it_
 }
 
 #[test]
+fn a_secret_that_may_not_be_seen_any_more_is_still_there_and_goes_with_the_task() {
+    for case in OF_THE_SECRET.iter().take(2) {
+        let mut seen = with(issued(), case.change);
+        let held = seen.recorded.secret.clone();
+        let kept = plan(&seen);
+        assert_eq!(kept.credential, Credential::Keep, "{}", case.reason);
+        assert_says(
+            &kept,
+            &[("Ready", true, "Issued"), ("Stalled", true, case.reason)],
+        );
+        assert_eq!(kept.status.unwrap().secret, held);
+        assert_settles(&seen);
+        seen.task = found("task-1", TaskState::Succeeded);
+        assert_eq!(plan(&seen).credential, Credential::Remove);
+    }
+}
+
+#[test]
 fn a_refusal_of_the_secret_forgets_what_is_not_there_any_more() {
-    for case in OF_THE_SECRET.iter().take(4) {
+    for case in OF_THE_SECRET.iter().skip(2).take(2) {
         let seen = with(issued(), case.change);
         let plan = plan(&seen);
         assert_eq!(plan.credential, Credential::Keep, "{}", case.reason);
