@@ -87,16 +87,16 @@ fn identity_changed(
 ) {
     let news = ctx.identities.is_news(key, new.map(Arc::as_ref));
     let newest = ctx.identities.get(key);
-    let before = old.map(|object| object.links());
-    ctx.index.put(key, newest.map(|object| object.links()));
+    let before = old.and_then(|object| object.links());
+    ctx.index.put(key, newest.and_then(|object| object.links()));
     if news && new.is_some() {
         ctx.look_at(key);
     }
     // Another object, or none, has the name: the old one's Secret goes, and its rivals move up.
     let same = new
         .zip(old)
-        .is_some_and(|(new, old)| new.0.uid() == old.0.uid());
-    let over = new.is_some_and(|new| !new.links().live);
+        .is_some_and(|(new, old)| new.uid() == old.uid());
+    let over = new.is_some_and(|new| new.links().is_some_and(|links| !links.live));
     if let Some(secret) = before.and_then(|links| links.secret)
         && (!same || over)
     {

@@ -381,13 +381,8 @@ async fn measure(ctx: &Context) {
         let now = ctx.clock.now();
         let mut soonest = None;
         ctx.identities.seen().for_each(|_, object| {
-            let status = object.0.status.as_ref();
-            let certificate = status.and_then(|status| status.certificate.as_ref());
-            // A renewal is due only for what is live.
-            let live = certificate.filter(|it| it.renewal_time.is_some() && it.not_after.0 > now);
-            if let Some(certificate) = live {
-                soonest = soonest.into_iter().chain([certificate.not_after.0]).min();
-            }
+            let live = object.live_until().filter(|until| *until > now);
+            soonest = soonest.into_iter().chain(live).min();
         });
         ctx.metrics.soonest_expiry(soonest);
         sleep(MEASURE_EVERY).await;

@@ -396,7 +396,7 @@ async fn put_status(
                 info!(identity = %key, reason = reason.unwrap_or_default(), "identity is over");
             }
             let stored = ctx.identities.wrote(key, stored);
-            ctx.index.put(key, Some(stored.links()));
+            ctx.index.put(key, stored.links());
             ctx.events.refused(before, object, &after).await;
             Ok(Step::Done)
         }

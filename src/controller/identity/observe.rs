@@ -3,7 +3,6 @@
 use countersign_api as api;
 use countersign_runtime::{ObjectKey, Urgency};
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 use kube::api::Api;
 
 use super::observed::{
@@ -69,7 +68,10 @@ pub(crate) fn urgency(ctx: &Context, key: &ObjectKey) -> Urgency {
     let Some(object) = ctx.identities.get(key) else {
         return Urgency::Retire;
     };
-    let object = &object.0;
+    let Some(object) = object.unpack() else {
+        return Urgency::Issue;
+    };
+    let object = &object;
     let Some(status) = &object.status else {
         return Urgency::Issue;
     };
@@ -293,11 +295,8 @@ fn rival(
     };
     let own = rank(&identity.uid, identity.created);
     others
-        .map(|other| {
-            let created = parse::created(&other.0);
-            (rank(&other.0.uid().unwrap_or_default(), created), other)
-        })
+        .map(|other| (rank(other.uid(), other.created()), other))
         .filter(|(theirs, _)| *theirs < own)
         .min_by(|(a, _), (b, _)| a.cmp(b))
-        .map(|(_, other)| other.0.name_any())
+        .map(|(_, other)| other.name().to_owned())
 }

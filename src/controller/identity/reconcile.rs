@@ -23,10 +23,10 @@ const SLACK: Duration = Duration::from_millis(20);
 /// Brings one identity to where it should be.
 pub(crate) async fn reconcile(ctx: &Context, key: &ObjectKey) -> Result<Outcome, PassError> {
     for _ in 0..MAX_TURNS {
-        let Some(object) = ctx.identities.get(key) else {
+        let Some(object) = ctx.identities.get(key).and_then(|it| it.unpack()) else {
             return Ok(Outcome::Settled { again: None });
         };
-        let mut seen = observe(ctx, key, &object.0).await?;
+        let mut seen = observe(ctx, key, &object).await?;
         for _ in 0..MAX_TURNS {
             let decided = plan(&seen);
             let (again, delete) = (decided.again, decided.delete_identity);
@@ -36,10 +36,10 @@ pub(crate) async fn reconcile(ctx: &Context, key: &ObjectKey) -> Result<Outcome,
             } else {
                 Urgency::Renew
             };
-            match execute(ctx, key, &object.0, &seen, decided).await? {
+            match execute(ctx, key, &object, &seen, decided).await? {
                 Step::Done => {
                     if delete {
-                        delete_identity(ctx, &object.0).await?;
+                        delete_identity(ctx, &object).await?;
                     }
                     let again = again.map(|moment| instant(ctx, moment));
                     return Ok(Outcome::Settled {

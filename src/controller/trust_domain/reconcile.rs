@@ -155,11 +155,8 @@ async fn last_own(
 fn delivered(ctx: &Context, name: &str, now: Timestamp) -> Option<i64> {
     let identities = ctx.index.of_domain(name).into_iter();
     let sequences = identities.filter_map(|key| {
-        let object = ctx.identities.get(&key)?;
-        let status = object.0.status.as_ref()?;
-        let live = status.certificate.as_ref()?.not_after.0 > now;
-        let secret = status.secret.as_ref().filter(|_| live)?;
-        Some(secret.bundle_sequence.unwrap_or(0))
+        let (sequence, until) = ctx.identities.get(&key)?.bundle()?;
+        (until > now).then_some(sequence)
     });
     sequences.min()
 }
