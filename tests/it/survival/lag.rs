@@ -70,12 +70,9 @@ async fn a_replica_that_lags_behind_takes_over_and_brings_nothing_back() {
     forget_lease(&world).await;
     second.until_leading().await;
     tokio::time::sleep(LOOKED).await;
+    // Its watch of tasks begins with its lead, and its first list is no older than that.
     let came_back = sightings.end(&[]).await;
-    assert_eq!(
-        came_back.into_iter().collect::<Vec<_>>(),
-        ["short-identity"],
-        "what it took for new"
-    );
+    assert!(came_back.is_empty(), "{came_back:?}");
     assert_eq!(space.assert_in_order().await, truth, "while it lags");
 
     lags.release_watches();
