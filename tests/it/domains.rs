@@ -4,7 +4,7 @@ use countersign_api::{SlotState, TrustDomain};
 use jiff::Timestamp;
 use k8s_openapi::api::certificates::v1::ClusterTrustBundle;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::api::Api;
+use kube::api::{Api, Patch, PatchParams};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use serde_json::{Value, json};
 
@@ -529,6 +529,38 @@ async fn an_authority_comes_back_from_its_backup_and_old_certificates_verify() {
     verify_by_openssl(&old.chain, roots).await.unwrap();
     let fresh = agent(world, &name).await;
     verify_by_webpki(&credential(&fresh).await.chain, &old.roots).unwrap();
+}
+
+#[tokio::test]
+async fn a_lost_authority_is_told_and_replaced_only_when_it_is_distrusted() {
+    let world = World::shared().await;
+    let name = world.domain("lost", json!({})).await;
+    let before = active(&world.until_domain_ready(&name).await);
+    let secrets = world.operator_secrets().await;
+    let secret_name = format!("{name}-authority");
+    delete(&secrets, &secret_name).await;
+    let domains = Api::<TrustDomain>::all(world.client().await);
+    let lost = until(&domains, &name, "lost", |it| {
+        let conditions = it.status.iter().flat_map(|status| &status.conditions);
+        conditions
+            .into_iter()
+            .any(|it| it.type_ == "Stalled" && it.reason == "AuthorityLost")
+    })
+    .await;
+    assert_eq!(active(&lost), before, "it isn't forgotten");
+    assert!(secrets.get_opt(&secret_name).await.unwrap().is_none());
+
+    let distrust = json!({"spec": {"authority": {"distrusted": [before]}}});
+    let (params, patch) = (PatchParams::default(), Patch::Merge(distrust));
+    domains.patch(&name, &params, &patch).await.unwrap();
+    let anew = until(&domains, &name, "ready again", |it| {
+        let conditions = it.status.iter().flat_map(|status| &status.conditions);
+        conditions
+            .into_iter()
+            .any(|it| it.type_ == "Ready" && it.status == "True")
+    })
+    .await;
+    assert_ne!(active(&anew), before);
 }
 
 #[tokio::test]

@@ -51,7 +51,9 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
         return Ok(Outcome::Settled { again: None });
     };
     let now = ctx.clock.now();
-    let (stored, secret) = stored::read(ctx, name, &object.spec, now).await?;
+    let known = object.status.as_ref().map(|it| it.authorities.as_slice());
+    let known = known.unwrap_or_default();
+    let (stored, secret) = stored::read(ctx, name, &object.spec, known, now).await?;
     withdraw_distrusted(ctx, name, &object.spec);
     let published = published_digest(ctx, name, &stored).await;
     let last_own = last_own(ctx, name, &object, &stored).await?;
@@ -300,7 +302,14 @@ fn status(
     });
     api::TrustDomainStatus {
         observed_generation: Some(generation),
-        authorities: planned.authorities.iter().map(authority).collect(),
+        authorities: match &planned.domain.signing {
+            // What can't be seen isn't forgotten.
+            Err(why) if [stored::LOST, stored::FORBIDDEN].contains(&why.reason) => {
+                let known = object.status.as_ref().map(|it| it.authorities.clone());
+                known.unwrap_or_default()
+            }
+            _ => planned.authorities.iter().map(authority).collect(),
+        },
         bundle_sequence: planned.domain.signing.as_ref().ok().map(|it| it.sequence()),
         conditions,
     }

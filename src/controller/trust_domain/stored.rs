@@ -29,11 +29,17 @@ pub(crate) fn secret_name(domain: &str) -> String {
     format!("{domain}-authority")
 }
 
-/// Reads the Secret; gives its version for the next write.
+/// The reason of a built-in authority whose Secret is gone.
+pub(crate) const LOST: &str = "AuthorityLost";
+
+/// Reads the Secret; gives its version for the next write. Where it is missing and `known` tells of
+/// authorities that it held, no other one is made: every handshake would fail, and whoever deleted
+/// it by mistake has a backup.
 pub(crate) async fn read(
     ctx: &Context,
     name: &str,
     spec: &api::TrustDomainSpec,
+    known: &[api::AuthorityStatus],
     now: Timestamp,
 ) -> kube::Result<(Stored, Option<Secret>)> {
     let secrets: Api<Secret> = Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
@@ -48,6 +54,10 @@ pub(crate) async fn read(
             Stored::Own(own(ctx, name, &reference.name, found, now)),
             None,
         ));
+    }
+    let distrusted = |known: &api::AuthorityStatus| spec.authority.distrusted.contains(&known.id);
+    if found.is_none() && !known.iter().all(distrusted) {
+        return Ok((Stored::Own(Err(lost(ctx, name))), None));
     }
     let set = match &found {
         None => Ok(AuthoritySet::default()),
@@ -66,6 +76,17 @@ pub(crate) async fn read(
     };
     found.iter_mut().for_each(wipe); // of it only the version is needed from here on
     Ok((Stored::BuiltIn(set), found))
+}
+
+fn lost(ctx: &Context, name: &str) -> Refusal {
+    Refusal {
+        reason: LOST,
+        message: format!(
+            "Secret {} of namespace {} is gone, and the authorities of status.authorities with it: restore it from its backup, or name them all in spec.authority.distrusted to begin anew",
+            secret_name(name),
+            ctx.namespace
+        ),
+    }
 }
 
 fn forbidden(ctx: &Context) -> Refusal {
