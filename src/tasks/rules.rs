@@ -24,7 +24,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Compiles a kind's rules, as written in a TaskKind or in [`defaults`](crate::defaults).
+    /// Compiles a kind's rules, as written in a TaskKind or in [`defaults`](crate::defaults()).
     ///
     /// Takes a third of a millisecond for the default kinds and some 10 ms for the worst that the
     /// parser can be given (release build, idle machine), on a thread of its own meanwhile: call
