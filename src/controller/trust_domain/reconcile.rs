@@ -50,11 +50,11 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
         ctx.look_at_all(ctx.index.of_domain(name));
         return Ok(Outcome::Settled { again: None });
     };
+    withdraw_distrusted(ctx, name, &object.spec); // before anything that may fail
     let now = ctx.clock.now();
     let known = object.status.as_ref().map(|it| it.authorities.as_slice());
     let known = known.unwrap_or_default();
     let (stored, secret) = stored::read(ctx, name, &object.spec, known, now).await?;
-    withdraw_distrusted(ctx, name, &object.spec);
     let published = published_digest(ctx, name, &stored).await;
     let last_own = last_own(ctx, name, &object, &stored).await?;
     let planned = plan(Observed {
