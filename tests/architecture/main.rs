@@ -2,8 +2,8 @@
 //! refused, so that a new one is a decision and shows in a review.
 //!
 //! ```text
-//!  core ◀─ api, authority, tasks, decision, audit ◀─┐
-//!                                       runtime ◀───┴─ controller, servers ◀─ root
+//!  core ◀─ api, authority ◀─ statement, tasks, decision, audit ◀─┐
+//!                                                    runtime ◀───┴─ controller, servers, cli ◀─ root
 //!  testbed, bench: development only
 //! ```
 
@@ -19,12 +19,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate and what it may name of ours outside its tests.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("core", &[]),
     ("api", &["core"]),
     ("authority", &["core"]),
     ("tasks", &["core"]),
     ("decision", &["core"]),
+    ("statement", &["core", "authority"]),
     ("audit", &["core"]),
     ("runtime", &[]),
     (
@@ -37,14 +38,19 @@ const LAYERS: [(&str, &[&str]); 10] = [
             "decision",
             "audit",
             "runtime",
+            "statement",
         ],
     ),
+    ("cli", &["core", "api", "authority", "statement", "audit"]),
     ("testbed", &[]),
-    ("bench", &["testbed", "core", "api", "authority"]),
+    (
+        "bench",
+        &["testbed", "core", "api", "authority", "statement", "audit"],
+    ),
 ];
 
 /// What the root package may name: everything that isn't for development only.
-const ROOT: [&str; 8] = [
+const ROOT: [&str; 9] = [
     "core",
     "api",
     "authority",
@@ -52,6 +58,7 @@ const ROOT: [&str; 8] = [
     "decision",
     "audit",
     "runtime",
+    "statement",
     "controller",
 ];
 
@@ -68,17 +75,31 @@ const LIBRARIES: [(&str, Placement, &str); 5] = [
     ),
     (
         "kube",
-        Placement::Never(&["core", "authority", "tasks", "decision", "audit"]),
+        Placement::Never(&[
+            "core",
+            "authority",
+            "tasks",
+            "decision",
+            "audit",
+            "statement",
+        ]),
         "the domain knows no Kubernetes",
     ),
     (
         "k8s-openapi",
-        Placement::Never(&["core", "authority", "tasks", "decision", "audit"]),
+        Placement::Never(&[
+            "core",
+            "authority",
+            "tasks",
+            "decision",
+            "audit",
+            "statement",
+        ]),
         "the domain knows no Kubernetes",
     ),
     (
         "tokio",
-        Placement::Never(&["core", "api", "authority", "tasks", "decision"]),
+        Placement::Never(&["core", "api", "authority", "tasks", "decision", "statement"]),
         "what decides doesn't wait",
     ),
     (

@@ -1,0 +1,1 @@
+//! Signed delegation statements and the rules of a chain of them.
