@@ -3,14 +3,21 @@
 //!
 //! ```text
 //!  write of an AgentIdentity ──▶ stamp ──▶ schema ──▶ check the stamp ──▶ may name the task?
-//!                               (mutates)                             ──▶ may set it going again?
+//!           or a Delegation     (mutates)                             ──▶ may set it going again?
 //! ```
+//!
+//! The last two are for identities alone: a Delegation names no task, and Revoked is for good.
 //!
 //! All of them fail closed. Defaults of the API server are written out, so that the `spec` of a
 //! live object equals ours exactly as long as nobody changed it: see [`Shipped`].
 //!
 //! Whether the requester may act as the owner isn't asked here but by the operator, from the stamp:
-//! a policy can't read another object's `subjects`.
+//! a policy can't read another object's `subjects`. Nor is it asked here whether the requester may
+//! delegate for an agent. The verb `delegate` on `agentidentities/<delegator>` a policy could ask
+//! for; but the agent's owner may delegate without it, and who that is stands in two other objects:
+//! a policy that asked for the verb would refuse owners. The operator reads the AgentIdentity and
+//! its AgentOwner, and asks for the verb by a SubjectAccessReview with the stamp, before it
+//! countersigns; until then a Delegation is nothing but a wish.
 
 mod build;
 mod requester;

@@ -69,8 +69,8 @@ pub struct AgentIdentitySpec {
     /// The task that the identity lives for, in the same namespace. The requester must be allowed
     /// to update it. Immutable.
     pub task_ref: TaskReference,
-    /// What the agent may do: within the owner's grants, or the identity is Stalled. Default:
-    /// empty, nothing. Immutable.
+    /// What the agent may do: within the owner's grants and no less constrained than those, or the
+    /// identity is Stalled. Default: empty, nothing. Immutable.
     #[serde(default)]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

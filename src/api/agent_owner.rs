@@ -20,7 +20,7 @@ use crate::{bounds, schema};
     category = "countersign",
     status = "AgentOwnerStatus",
     derive = "PartialEq",
-    doc = "AgentOwner is a person, business unit or application that answers for agents. Its grants are the most that its agents may ever hold; when it departs, their identities end.",
+    doc = "AgentOwner is a person, business unit or application that answers for agents. Its grants are the most that its agents may ever hold; when it departs, their identities and delegations end.",
     selectable = ".spec.type",
     selectable = ".spec.desiredState",
     printcolumn(
@@ -47,14 +47,15 @@ pub struct AgentOwnerSpec {
     /// What the owner is. May be changed.
     #[serde(rename = "type")]
     pub type_: OwnerType,
-    /// Who may make identities in the owner's name, as RBAC subjects. Whoever holds the verb `bind`
+    /// Who may make identities and root delegations in the owner's name, as RBAC subjects. Whoever holds the verb `bind`
     /// on `agentowners/<name>` may too. Default: empty. May be changed.
     #[serde(default)]
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub subjects: Vec<Subject>,
-    /// The most that the owner's agents may ever hold. Default: empty, nothing. May be changed: an
-    /// identity that holds more then gets no new certificate.
+    /// The most that the owner's agents may ever hold: what, on what, and within which constraints,
+    /// such as `maxDataClass: Internal`. Default: empty, nothing. May be changed: an identity that
+    /// holds more then gets no new certificate.
     #[serde(default)]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

@@ -18,10 +18,19 @@ pub(crate) const ACTION: &str = r"^(\*|[A-Za-z][A-Za-z0-9._:/-]*)$";
 /// A path of segments; `*` only as a whole segment, so that nobody reads `a*` as a prefix; no `.`
 /// or `..`, which some would resolve to a place outside of what covers it.
 pub(crate) const RESOURCE: &str = r"^(\*|\.{0,2}[^*/.\s\x00-\x1f\x7f][^*/\s\x00-\x1f\x7f]*)(/(\*|\.{0,2}[^*/.\s\x00-\x1f\x7f][^*/\s\x00-\x1f\x7f]*))*$";
+/// For whom something is: without white space or control characters.
+pub(crate) const AUDIENCE: &str = r"^[^\s\x00-\x1f\x7f]+$";
 /// A UID of an object, or of a user: whatever the API server gives, so only its length is bounded.
 pub(crate) const MAX_UID: usize = 256;
 /// Lower-case hex.
 pub(crate) const HEX: &str = r"^[0-9a-f]+$";
+
+/// A compact JWS (RFC 7515): three parts in base64url.
+pub(crate) const COMPACT_JWS: &str = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$";
+/// SHA-256 in base64url without padding.
+pub(crate) const DIGEST: &str = r"^[A-Za-z0-9_-]{43}$";
+/// An RFC 3339 time in UTC, in whole seconds.
+pub(crate) const WHOLE_SECONDS: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$";
 
 /// A DNS-1123 subdomain.
 pub(crate) const MAX_NAME: usize = 253;
@@ -35,6 +44,10 @@ pub(crate) const TEN_YEARS_SECONDS: i64 = 315_360_000;
 pub(crate) const DAY_SECONDS: i64 = 86_400;
 /// Objects are looked at by their generation; a number beyond would be lost in JSON.
 pub(crate) const MAX_EXACT_INTEGER: i64 = 9_007_199_254_740_991;
+/// As deep as delegations go below one another, the root included.
+pub(crate) const MAX_DEPTH: i64 = 16;
+/// A statement with the certificate chain of an agent's own key in it, countersigned or not.
+pub(crate) const MAX_STATEMENT: usize = 32_768;
 /// An RFC 3339 time, in whatever precision.
 pub(crate) const MAX_TIME: usize = 64;
 

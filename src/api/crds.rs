@@ -6,7 +6,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt as _;
 use serde_json::json;
 
-use crate::{AgentIdentity, AgentOwner, TaskKind, TrustDomain};
+use crate::closed::close;
+use crate::{AgentIdentity, AgentOwner, Delegation, TaskKind, TrustDomain};
 
 /// The definitions of all kinds.
 #[must_use]
@@ -14,13 +15,14 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     let mut all = vec![
         AgentIdentity::crd(),
         AgentOwner::crd(),
+        Delegation::crd(),
         TaskKind::crd(),
         TrustDomain::crd(),
     ];
     for crd in &mut all {
         let pending = matches!(
             crd.spec.names.kind.as_str(),
-            "AgentIdentity" | "TrustDomain"
+            "AgentIdentity" | "Delegation" | "TrustDomain"
         );
         crd.metadata.labels = Some(crate::manifests::labels());
         let versions = crd.spec.versions.iter_mut();
@@ -56,9 +58,10 @@ fn default_status(root: &mut JSONSchemaProps) {
 }
 
 /// What the derives leave: a null is pruned instead of kept, so that an optional field is there or
-/// isn't, for CEL as for readers; and a description is one paragraph.
+/// isn't, for CEL as for readers; a description is one paragraph; and what is to be closed is.
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
+    close(schema);
     if let Some(description) = &mut schema.description {
         *description = description.replace('\n', " ");
     }

@@ -28,8 +28,11 @@ mod agent_identity;
 mod agent_identity_status;
 mod agent_owner;
 mod bounds;
+mod closed;
 mod crds;
 mod credential;
+mod delegation;
+mod delegation_status;
 mod grant;
 mod immutable;
 mod manifests;
@@ -50,14 +53,21 @@ pub use crds::crds;
 pub use credential::{
     CredentialSpec, Delivery, KeyAlgorithm, RequestDelivery, SecretDelivery, WorkloadDelivery,
 };
-pub use grant::Grant;
+pub use delegation::{
+    ACCEPT_DELEGATIONS_LABEL, Delegation, DelegationSpec, DelegationState, Delegator,
+};
+pub use delegation_status::{
+    DelegateStatus, DelegationReference, DelegationStatus, DelegatorStatus, RootOwner,
+    RootRequester, RootStatus,
+};
+pub use grant::{Constraints, DataClass, Grant};
 pub use manifests::manifests;
-pub use reference::{Reference, TaskReference};
+pub use reference::{NamespacedReference, Reference, TaskReference};
 pub use requester::{MAX_GROUP_LENGTH, MAX_GROUPS, Requester};
 pub use task_kind::{TaskKind, TaskKindSpec, TaskKindStatus};
 pub use trust_domain::{
-    AuthoritySpec, AuthorityStatus, BuiltInAuthority, SlotState, TrustDomain, TrustDomainSpec,
-    TrustDomainStatus,
+    AuthoritySpec, AuthorityStatus, BuiltInAuthority, SigningKeyPurpose, SigningKeyStatus,
+    SlotState, TrustDomain, TrustDomainSpec, TrustDomainStatus,
 };
 
 /// The API group of all kinds.

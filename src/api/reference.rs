@@ -14,6 +14,19 @@ pub struct Reference {
     pub name: String,
 }
 
+/// A reference to an object of a namespace by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NamespacedReference {
+    /// The object's name.
+    #[schemars(length(min = 1, max = bounds::MAX_NAME), regex(pattern = bounds::DNS_SUBDOMAIN))]
+    pub name: String,
+    /// The object's namespace. Default: absent, that of the referrer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = bounds::MAX_LABEL), regex(pattern = bounds::DNS_LABEL))]
+    pub namespace: Option<String>,
+}
+
 /// A reference to a task: an object of any resource that a TaskKind describes, in the namespace of
 /// the referrer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]

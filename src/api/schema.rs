@@ -15,6 +15,30 @@ pub(crate) fn time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "format": "date-time", "maxLength": bounds::MAX_TIME})
 }
 
+/// A point in time in UTC, in whole seconds.
+pub(crate) fn whole_seconds(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "format": "date-time",
+        "maxLength": bounds::MAX_TIME,
+        "pattern": bounds::WHOLE_SECONDS,
+    })
+}
+
+/// Compact JWSs, one after the other.
+pub(crate) fn statements(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": bounds::MAX_DEPTH,
+        "x-kubernetes-list-type": "atomic",
+        "items": {
+            "type": "string",
+            "maxLength": bounds::MAX_STATEMENT,
+            "pattern": bounds::COMPACT_JWS,
+        },
+    })
+}
+
 /// `status.conditions`, with the bounds of `metav1.Condition`.
 pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

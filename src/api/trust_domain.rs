@@ -71,6 +71,12 @@ pub struct TrustDomainSpec {
     #[serde(default = "max_identity_lifetime_seconds")]
     #[schemars(range(min = 60, max = bounds::YEAR_SECONDS))]
     pub max_identity_lifetime_seconds: i64,
+    /// How long a delegation may live at most, in seconds: cap of its `expiresAfterSeconds`. A key
+    /// that signed statements stays published that long after it signs no more. Default: 86400.
+    /// May be changed.
+    #[serde(default = "max_delegation_lifetime_seconds")]
+    #[schemars(range(min = 60, max = bounds::YEAR_SECONDS))]
+    pub max_delegation_lifetime_seconds: i64,
 }
 
 /// Who signs: exactly one of `builtIn` and `secretRef`.
@@ -86,8 +92,9 @@ pub struct AuthoritySpec {
     /// `tls.key`, that carries the label `countersign.dev/authority: <trust domain>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<Reference>,
-    /// Ids of authorities that leave the bundle at once, as in `status.authorities`: lower-case hex.
-    /// Whatever they signed is refused. Default: empty. May be changed.
+    /// Ids of authorities, as in `status.authorities`, and of signing keys, as in
+    /// `status.signingKeys`, that are no longer published, from now on: lower-case hex. Whatever
+    /// they signed is refused. Default: empty. May be changed.
     #[serde(default)]
     #[schemars(
         length(max = 64),
@@ -131,6 +138,11 @@ pub struct TrustDomainStatus {
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
     pub authorities: Vec<AuthorityStatus>,
+    /// The keys that sign what isn't a certificate: one after the other for each purpose.
+    #[serde(default)]
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
+    pub signing_keys: Vec<SigningKeyStatus>,
     /// The sequence number of the bundle; it rises with every change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = bounds::MAX_EXACT_INTEGER))]
@@ -160,17 +172,50 @@ pub struct AuthorityStatus {
     pub not_after: Time,
 }
 
-/// Where an authority is in its life.
+/// One key that signs what isn't a certificate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SigningKeyStatus {
+    /// Its id, the `kid` of what it signs: lower-case hex.
+    #[schemars(length(min = 2, max = 128), regex(pattern = bounds::HEX))]
+    pub id: String,
+    /// What it signs, and nothing else. `Statements`: hops of delegations. `Lists`: lists of what
+    /// is revoked. `Checkpoints`: states of the audit log.
+    pub purpose: SigningKeyPurpose,
+    /// `Prepared`: published, signs later. `Active`: signs. `Retired`: published, signs no more.
+    /// `Distrusted`: no longer published.
+    pub slot: SlotState,
+    /// From when on it is valid.
+    #[schemars(schema_with = "schema::time")]
+    pub not_before: Time,
+    /// Until when it is valid.
+    #[schemars(schema_with = "schema::time")]
+    pub not_after: Time,
+}
+
+/// What a key signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::undescribed)]
+pub enum SigningKeyPurpose {
+    /// Hops of delegations.
+    Statements,
+    /// Lists of what is revoked.
+    Lists,
+    /// States of the audit log.
+    Checkpoints,
+}
+
+/// Where an authority or a key is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(transform = schema::undescribed)]
 pub enum SlotState {
-    /// In the bundle, signs later.
+    /// Published, signs later.
     Prepared,
     /// Signs.
     Active,
-    /// In the bundle, signs no more.
+    /// Published, signs no more.
     Retired,
-    /// Out of the bundle.
+    /// No longer published.
     Distrusted,
 }
 
@@ -193,6 +238,10 @@ fn max_certificate_ttl_seconds() -> i64 {
 }
 
 fn max_identity_lifetime_seconds() -> i64 {
+    86_400
+}
+
+fn max_delegation_lifetime_seconds() -> i64 {
     86_400
 }
 

@@ -21,9 +21,15 @@ pub(super) fn metadata(name: &str) -> ObjectMeta {
     }
 }
 
-/// Writes of AgentIdentities, in every namespace and by whichever version of the API. Not of their
+/// AgentIdentities.
+pub(super) const IDENTITIES: &str = "agentidentities";
+/// Delegations.
+pub(super) const DELEGATIONS: &str = "delegations";
+
+/// Writes of these resources, in every namespace and by whichever version of the API. Not of their
 /// `status`: a write there leaves everything else as it is.
-pub(super) fn writes_of_identities(operations: &[&str]) -> MatchResources {
+pub(super) fn writes_of(resources: &[&str], operations: &[&str]) -> MatchResources {
+    let owned = |all: &[&str]| Some(all.iter().map(|&it| it.to_owned()).collect());
     MatchResources {
         match_policy: Some("Equivalent".to_owned()),
         namespace_selector: Some(LabelSelector::default()),
@@ -31,8 +37,8 @@ pub(super) fn writes_of_identities(operations: &[&str]) -> MatchResources {
         resource_rules: Some(vec![NamedRuleWithOperations {
             api_groups: Some(vec![crate::GROUP.to_owned()]),
             api_versions: Some(vec!["*".to_owned()]),
-            operations: Some(operations.iter().map(|&it| it.to_owned()).collect()),
-            resources: Some(vec!["agentidentities".to_owned()]),
+            operations: owned(operations),
+            resources: owned(resources),
             scope: Some("*".to_owned()),
             ..NamedRuleWithOperations::default()
         }]),

@@ -5,7 +5,9 @@ use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicySpec, Variable,
 };
 
-use super::build::{FAIL, forbid_unless, metadata, only_if, variable, writes_of_identities};
+use super::build::{
+    DELEGATIONS, FAIL, IDENTITIES, forbid_unless, metadata, only_if, variable, writes_of,
+};
 use crate::requester::{MAX_GROUP_LENGTH, MAX_GROUPS};
 
 /// The name of the policy that stamps.
@@ -49,7 +51,7 @@ pub(super) fn stamp() -> MutatingAdmissionPolicy {
         metadata: metadata(STAMP),
         spec: Some(MutatingAdmissionPolicySpec {
             failure_policy: Some(FAIL.to_owned()),
-            match_constraints: Some(writes_of_identities(&["CREATE", "UPDATE"])),
+            match_constraints: Some(writes_of(&[IDENTITIES, DELEGATIONS], &["CREATE", "UPDATE"])),
             match_conditions: Some(only_if("needs-stamp", NEEDS_STAMP)),
             variables: Some(groups()),
             mutations: Some(vec![Mutation {
@@ -71,18 +73,18 @@ pub(super) fn check() -> ValidatingAdmissionPolicy {
         metadata: metadata(CHECK),
         spec: Some(ValidatingAdmissionPolicySpec {
             failure_policy: Some(FAIL.to_owned()),
-            match_constraints: Some(writes_of_identities(&["CREATE", "UPDATE"])),
+            match_constraints: Some(writes_of(&[IDENTITIES, DELEGATIONS], &["CREATE", "UPDATE"])),
             variables: Some(groups()),
             validations: Some(vec![
                 forbid_unless(
                     IS_USER,
-                    "spec.requester must be the user who creates the identity: leave it out",
-                    "'spec.requester must be \\'' + request.userInfo.username + '\\', who creates the identity: leave it out, and see that the policy countersign-stamp-requester is in place'",
+                    "spec.requester must be the user who creates the object: leave it out",
+                    "'spec.requester must be \\'' + request.userInfo.username + '\\', who creates the object: leave it out, and see that the policy countersign-stamp-requester is in place'",
                 ),
                 forbid_unless(
                     IS_KEPT,
-                    "spec.requester must not be changed: it says who created the identity",
-                    "'spec.requester must not be changed: it says who created the identity, and is \\'' + oldObject.spec.?requester.?username.orValue('') + '\\''",
+                    "spec.requester must not be changed: it says who created the object",
+                    "'spec.requester must not be changed: it says who created the object, and is \\'' + oldObject.spec.?requester.?username.orValue('') + '\\''",
                 ),
             ]),
             ..ValidatingAdmissionPolicySpec::default()

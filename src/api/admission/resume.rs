@@ -5,7 +5,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicySpec,
 };
 
-use super::build::{FAIL, forbid_unless, metadata, only_if, variable, writes_of_identities};
+use super::build::{FAIL, IDENTITIES, forbid_unless, metadata, only_if, variable, writes_of};
 
 /// The policy's name.
 pub(super) const NAME: &str = "countersign-resume";
@@ -38,7 +38,7 @@ pub(super) fn resume() -> ValidatingAdmissionPolicy {
         metadata: metadata(NAME),
         spec: Some(ValidatingAdmissionPolicySpec {
             failure_policy: Some(FAIL.to_owned()),
-            match_constraints: Some(writes_of_identities(&["UPDATE"])),
+            match_constraints: Some(writes_of(&[IDENTITIES], &["UPDATE"])),
             match_conditions: Some(only_if("resumes", RESUMES)),
             variables: Some(vec![
                 variable("isRequester", IS_REQUESTER),

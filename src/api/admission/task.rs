@@ -4,7 +4,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicySpec,
 };
 
-use super::build::{FAIL, forbid_unless, metadata, only_if, variable, writes_of_identities};
+use super::build::{FAIL, IDENTITIES, forbid_unless, metadata, only_if, variable, writes_of};
 
 /// The policy's name.
 pub(super) const NAME: &str = "countersign-name-task";
@@ -29,7 +29,7 @@ pub(super) fn name_task() -> ValidatingAdmissionPolicy {
         metadata: metadata(NAME),
         spec: Some(ValidatingAdmissionPolicySpec {
             failure_policy: Some(FAIL.to_owned()),
-            match_constraints: Some(writes_of_identities(&["CREATE", "UPDATE"])),
+            match_constraints: Some(writes_of(&[IDENTITIES], &["CREATE", "UPDATE"])),
             match_conditions: Some(only_if("names-task", NAMES_TASK)),
             variables: Some(vec![variable("task", "object.spec.taskRef")]),
             validations: Some(vec![forbid_unless(

@@ -310,6 +310,7 @@ fn status(
             }
             _ => planned.authorities.iter().map(authority).collect(),
         },
+        signing_keys: Vec::new(),
         bundle_sequence: planned.domain.signing.as_ref().ok().map(|it| it.sequence()),
         conditions,
     }
