@@ -222,6 +222,25 @@ pub(crate) fn only_uri<'a>(parsed: &X509Certificate<'a>) -> Result<&'a str, Auth
     }
 }
 
+/// Its URI SANs.
+pub(crate) fn uris<'a>(parsed: &'a X509Certificate<'a>) -> impl Iterator<Item = &'a str> {
+    let extensions = parsed.iter_extensions();
+    let names = extensions.filter_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectAlternativeName(san) => Some(&san.general_names),
+        _ => None,
+    });
+    names.flatten().filter_map(|name| match name {
+        GeneralName::URI(uri) => Some(*uri),
+        _ => None,
+    })
+}
+
+/// Does its key usage say so (RFC 5280, 4.2.1.3)? Verifiers refuse a list otherwise.
+pub(crate) fn may_sign_crls(der: &[u8]) -> bool {
+    let parsed = parse(der);
+    parsed.is_ok_and(|it| matches!(it.key_usage(), Ok(Some(usage)) if usage.value.crl_sign()))
+}
+
 /// Is `der` a root as [`AuthorityCertificate::self_signed`] writes it, for this trust domain?
 pub(crate) fn check_own_root(der: &[u8], trust_domain: &str) -> Result<(), AuthorityError> {
     let parsed = parse(der)?;

@@ -1,4 +1,4 @@
-//! The DER of a leaf: one fixed profile.
+//! The DER of a leaf: one fixed profile; and what lists share with it.
 //!
 //! CAs are written by rcgen. Leaves are not, because rcgen re-encodes the issuer's name from its
 //! parts and loses repeated ones (`DC=example, DC=org`), after which no verifier finds the issuer.
@@ -86,11 +86,15 @@ pub(crate) fn date_time(moment: Timestamp) -> Result<OffsetDateTime, AuthorityEr
 
 /// A signed certificate.
 pub(crate) fn leaf(content: &LeafContent<'_>, key: &SigningKey) -> Result<Vec<u8>, AuthorityError> {
-    let tbs = to_be_signed(content, key.public().kind())?;
-    let signature = key.sign(&tbs)?;
+    signed(&to_be_signed(content, key.public().kind())?, key)
+}
+
+/// The frame that certificates and lists share: what is signed, how, and the signature.
+pub(crate) fn signed(tbs: &[u8], key: &SigningKey) -> Result<Vec<u8>, AuthorityError> {
+    let signature = key.sign(tbs)?;
     Ok(yasna::construct_der(|writer| {
         writer.write_sequence(|writer| {
-            writer.next().write_der(&tbs);
+            writer.next().write_der(tbs);
             write_algorithm(writer.next(), key.public().kind());
             writer
                 .next()
@@ -148,15 +152,7 @@ fn write_extensions(writer: &mut DERWriterSeq<'_>, content: &LeafContent<'_>) {
     write_extension(writer, SUBJECT_KEY_IDENTIFIER, false, |writer| {
         writer.write_bytes(&content.public.key_identifier());
     });
-    write_extension(writer, AUTHORITY_KEY_IDENTIFIER, false, |writer| {
-        writer.write_sequence(|writer| {
-            writer
-                .next()
-                .write_tagged_implicit(Tag::context(0), |writer| {
-                    writer.write_bytes(content.authority_key_id);
-                });
-        });
-    });
+    write_authority_key_id(writer, content.authority_key_id);
     write_extension(writer, SUBJECT_ALT_NAME, true, |writer| {
         writer.write_sequence(|writer| {
             writer
@@ -168,7 +164,20 @@ fn write_extensions(writer: &mut DERWriterSeq<'_>, content: &LeafContent<'_>) {
     });
 }
 
-fn write_extension(
+/// RFC 5280, 4.2.1.1 and 5.2.1: the key identifier alone.
+pub(crate) fn write_authority_key_id(writer: &mut DERWriterSeq<'_>, key_id: &[u8]) {
+    write_extension(writer, AUTHORITY_KEY_IDENTIFIER, false, |writer| {
+        writer.write_sequence(|writer| {
+            writer
+                .next()
+                .write_tagged_implicit(Tag::context(0), |writer| {
+                    writer.write_bytes(key_id);
+                });
+        });
+    });
+}
+
+pub(crate) fn write_extension(
     writer: &mut DERWriterSeq<'_>,
     oid: &[u64],
     critical: bool,
@@ -183,7 +192,7 @@ fn write_extension(
     });
 }
 
-fn write_algorithm(writer: DERWriter<'_>, signer: PublicKeyKind) {
+pub(crate) fn write_algorithm(writer: DERWriter<'_>, signer: PublicKeyKind) {
     let oid = match signer {
         PublicKeyKind::P256 => ECDSA_WITH_SHA256,
         PublicKeyKind::P384 => ECDSA_WITH_SHA384,
@@ -198,7 +207,7 @@ fn write_algorithm(writer: DERWriter<'_>, signer: PublicKeyKind) {
     });
 }
 
-fn write_time(writer: DERWriter<'_>, moment: OffsetDateTime) {
+pub(crate) fn write_time(writer: DERWriter<'_>, moment: OffsetDateTime) {
     if moment.year() < GENERALIZED_TIME_FROM {
         writer.write_utctime(&UTCTime::from_datetime(moment));
     } else {

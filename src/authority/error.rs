@@ -12,7 +12,7 @@ pub enum AuthorityError {
     )]
     BadTrustDomain(String),
     /// The SPIFFE ID is malformed or belongs to another trust domain.
-    #[error("refused to certify SPIFFE ID {id:?}: {why}")]
+    #[error("SPIFFE ID {id:?} refused: {why}")]
     BadSpiffeId {
         /// The ID as it was asked for.
         id: String,
@@ -40,6 +40,20 @@ pub enum AuthorityError {
     /// The authority may not sign certificates.
     #[error("{0} may not sign certificates: its key usage must include keyCertSign")]
     NoCertSign(String),
+    /// The authority may not sign revocation lists.
+    #[error(
+        "{0} may not sign revocation lists: its key usage must include cRLSign; rotate a built-in authority, or provide a certificate with it"
+    )]
+    NoCrlSign(String),
+    /// A revocation list can't be made of this.
+    #[error("revocation list refused: {0}")]
+    BadRevocation(String),
+    /// A SPIFFE bundle document can't be read.
+    #[error("SPIFFE bundle refused: {0}")]
+    BadBundle(String),
+    /// A signature over a message is not that of the key.
+    #[error("signature refused: {0}")]
+    BadSignature(&'static str),
     /// A path length constraint forbids the chain.
     #[error(
         "{subject} allows {allowed} authorities below it, but {needed} are in the chain: use one with a larger or no path length"
@@ -127,9 +141,9 @@ pub enum AuthorityError {
         /// In the request.
         wanted: String,
     },
-    /// A certificate did not pass the independent check and was thrown away.
+    /// A certificate or list did not pass the independent check and was thrown away.
     #[error(
-        "a new certificate did not pass the check before release and was thrown away: {0}; report this"
+        "what was signed did not pass the check before release and was thrown away: {0}; report this"
     )]
     SelfCheck(String),
     /// The cryptographic library failed.
@@ -150,6 +164,10 @@ impl AuthorityError {
             Self::KeyMismatch(_) => "KeyMismatch",
             Self::NotAnAuthority(_) => "NotAnAuthority",
             Self::NoCertSign(_) => "NoCertSign",
+            Self::NoCrlSign(_) => "NoCRLSign",
+            Self::BadRevocation(_) => "BadRevocation",
+            Self::BadBundle(_) => "BadBundle",
+            Self::BadSignature(_) => "BadSignature",
             Self::PathLength { .. } => "PathLengthExceeded",
             Self::Expired { .. } => "Expired",
             Self::NotYetValid { .. } => "NotYetValid",

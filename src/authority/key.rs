@@ -110,6 +110,10 @@ impl PrivateKey {
         pem_text::encode_secret("PRIVATE KEY", &self.pkcs8)
     }
 
+    pub(crate) fn pkcs8(&self) -> &[u8] {
+        &self.pkcs8
+    }
+
     fn from_pkcs8(der: &[u8]) -> Self {
         Self {
             pkcs8: Arc::new(Zeroizing::new(der.to_vec())),

@@ -202,7 +202,8 @@ fn check_rsa(bits: &[u8]) -> Result<Vec<u8>, AuthorityError> {
     }))
 }
 
-fn unpadded(mut number: &[u8]) -> &[u8] {
+/// A positive number without leading zeros.
+pub(crate) fn unpadded(mut number: &[u8]) -> &[u8] {
     while let [0, rest @ ..] = number {
         number = rest;
     }

@@ -11,7 +11,7 @@ use crate::encode::{LeafContent, Serial};
 use crate::{AuthorityCertificate, AuthorityError};
 
 /// What signs chains: the algorithms that rustls offers, without P-521.
-static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
+pub(crate) static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     algorithms::ECDSA_P256_SHA256,
     algorithms::ECDSA_P256_SHA384,
     algorithms::ECDSA_P384_SHA256,
@@ -34,14 +34,21 @@ pub(crate) fn chain(
 ) -> Result<(), String> {
     let leaf = CertificateDer::from(leaf);
     let leaf = EndEntityCert::try_from(&leaf).map_err(|why| format!("can't be read: {why}"))?;
-    let seconds = u64::try_from(now.as_second()).map_err(|_| "the clock is before 1970")?;
-    let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+    let time = unix_time(now)?;
     // webpki also checks the usages of intermediates; the leaf's own are compared in `leaf`.
     for usage in [KeyUsage::client_auth(), KeyUsage::server_auth()] {
         leaf.verify_for_usage(ALGORITHMS, anchors, intermediates, time, usage, None, None)
             .map_err(|why| why.to_string())?;
     }
     Ok(())
+}
+
+/// The moment as rustls has it.
+pub(crate) fn unix_time(now: Timestamp) -> Result<UnixTime, String> {
+    let seconds = u64::try_from(now.as_second()).map_err(|_| "the clock is before 1970")?;
+    Ok(UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+        seconds,
+    )))
 }
 
 /// A root as rustls sees it, with its name constraints.
