@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  SpiffeId  ◀── trust domain, namespace, agent, task UID, identity UID
-//!  Grant     ── narrow(parent, child) ──▶ yes, or what widens
+//!  Grant     ── narrow(parent, child) ──▶ yes, or what widens; intersect(a, b) ──▶ what both have
 //!  Outcome   ── how a task ended
 //!  schedule  ── when a certificate is renewed
 //! ```
@@ -15,7 +15,7 @@ mod requester;
 pub mod schedule;
 mod spiffe;
 
-pub use grants::{Grant, Widening, narrow};
+pub use grants::{Constraints, DataClass, Grant, Part, Widening, intersect, narrow, permits};
 pub use outcome::{End, Outcome};
 pub use requester::{Requester, Subject, SubjectKind};
 pub use spiffe::{BadSpiffeId, SpiffeId, TrustDomainName};

@@ -2,7 +2,7 @@
 
 use countersign_api as api;
 use countersign_authority::KeyAlgorithm;
-use countersign_core::{Grant, Outcome, Requester};
+use countersign_core::{Constraints, Grant, Outcome, Requester};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as ApiCondition, Time};
 use kube::ResourceExt as _;
@@ -79,6 +79,7 @@ pub(crate) fn grant(grant: &api::Grant) -> Grant {
     Grant {
         actions: grant.actions.clone(),
         resources: grant.resources.clone(),
+        constraints: Constraints::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! One identity in good order, and what `execute` does to what is seen.
 
 use countersign_authority::KeyAlgorithm;
-use countersign_core::{Grant, Requester};
+use countersign_core::{Constraints, Grant, Requester};
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::observed::{
@@ -26,6 +26,7 @@ pub(super) fn grant(action: &str, resource: &str) -> Grant {
     Grant {
         actions: vec![action.to_owned()],
         resources: vec![resource.to_owned()],
+        constraints: Constraints::default(),
     }
 }
 
