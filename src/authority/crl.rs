@@ -5,33 +5,26 @@
 //! ```
 //!
 //! A list speaks for the authority that signed it and for no other. An authority that was retired
-//! has no key any more, so it has no list after its last one: what it signed is over within the
-//! longest leaf's lifetime, and what it signed is re-issued at once when it was retired early
-//! ([`AuthoritySet::reissue`]). One list for several authorities (an indirect one, 5.2.5) would
-//! close that gap on paper only: rustls-webpki ignores such lists and OpenSSL reads them on demand.
-//! Distrust an authority when that is too long. [`AuthoritySet::without_crl`] names those that
-//! verifiers who insist on a list will refuse.
+//! has no key any more, so its last list is the last one: what it signed and somebody revokes
+//! afterwards stays good for those who verify by lists alone, until it is over, at most the
+//! longest leaf's lifetime later. When the authority was retired early, its leaves are issued
+//! again at once ([`AuthoritySet::reissue`]), though a copy of an old one runs on as well. One list
+//! for several authorities (an indirect one, 5.2.5) would close that gap on paper only:
+//! rustls-webpki refuses such lists and OpenSSL reads them on demand. Where a leaf's lifetime is
+//! too long, distrust the authority: that takes it out of the bundle.
+//! [`AuthoritySet::without_crl`] names those whose leaves are refused by whoever insists on a
+//! current list.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use webpki::BorrowedCertRevocationList;
-use yasna::{DERWriter, DERWriterSeq, Tag};
 
 use crate::certificate::may_sign_crls;
-use crate::encode::{self, write_algorithm, write_extension, write_time};
-use crate::public_key::unpadded;
 use crate::{
     AuthorityCertificate, AuthorityError, AuthorityId, AuthoritySet, Signer, Slot, SlotState,
-    pem_text,
+    crl_der, encode, pem_text, verify,
 };
-
-const CRL_NUMBER: &[u64] = &[2, 5, 29, 20];
-const REASON_CODE: &[u64] = &[2, 5, 29, 21];
-/// RFC 5280, 4.1.2.2.
-const MAX_SERIAL_BYTES: usize = 20;
-/// A million entries are 40 MB: nobody downloads more. Leaves are short so that lists are.
-const MAX_ENTRIES: usize = 1_000_000;
 
 /// Why a certificate was revoked (RFC 5280, 5.3.1): those reasons that are given here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,7 +57,7 @@ impl RevocationReason {
     }
 
     /// The RFC's number; none when it isn't written.
-    fn code(self) -> Option<i64> {
+    pub(crate) fn code(self) -> Option<i64> {
         match self {
             Self::Unspecified => None,
             Self::KeyCompromise => Some(1),
@@ -134,9 +127,15 @@ impl Signer {
             )));
         }
         check_times(&self.certificate, this_update, next_update)?;
-        let entries = entries(revoked)?;
-        let tbs = to_be_signed(self, &entries, number, this_update, next_update)?;
-        let der = encode::signed(&tbs, &self.key)?;
+        let entries = crl_der::entries(revoked)?;
+        let tbs = crl_der::to_be_signed(self, &entries, number, this_update, next_update)?;
+        let signature = self.key.sign(&tbs)?;
+        let public = self.key.public();
+        if !verify::signature(public, &tbs, &signature) {
+            let why = "the signature of a list is not its authority's".to_owned();
+            return Err(AuthorityError::SelfCheck(why));
+        }
+        let der = encode::signed(&tbs, public.kind(), &signature);
         check_crl(&der, entries.len())?;
         Ok(Crl {
             der,
@@ -195,56 +194,6 @@ fn check_crl(der: &[u8], entries: usize) -> Result<(), AuthorityError> {
     }
 }
 
-struct Entry {
-    /// The magnitude, without leading zeros.
-    serial: Vec<u8>,
-    at: Timestamp,
-    reason: RevocationReason,
-}
-
-/// By serial number, each once.
-fn entries(revoked: &[Revoked<'_>]) -> Result<Vec<Entry>, AuthorityError> {
-    if revoked.len() > MAX_ENTRIES {
-        return Err(AuthorityError::BadRevocation(format!(
-            "it would have more than {MAX_ENTRIES} entries"
-        )));
-    }
-    let entry = |it: &Revoked<'_>| {
-        Ok(Entry {
-            serial: serial(it.serial_number)?,
-            at: encode::whole_seconds(it.at),
-            reason: it.reason,
-        })
-    };
-    let mut entries = revoked.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
-    entries.sort_by(|a, b| {
-        let a_key = (a.serial.len(), &a.serial, a.at);
-        a_key.cmp(&(b.serial.len(), &b.serial, b.at))
-    });
-    entries.dedup_by(|later, first| {
-        let same = later.serial == first.serial;
-        if same && first.reason == RevocationReason::CertificateHold {
-            first.reason = later.reason;
-        }
-        same
-    });
-    Ok(entries)
-}
-
-fn serial(hex: &str) -> Result<Vec<u8>, AuthorityError> {
-    let bytes = hex::decode(hex).unwrap_or_default();
-    let magnitude = unpadded(&bytes);
-    // A first bit of 1 takes one more byte.
-    let padding = usize::from(magnitude.first().is_some_and(|byte| byte & 0x80 != 0));
-    if magnitude.is_empty() || magnitude.len() + padding > MAX_SERIAL_BYTES {
-        let shown: String = hex.chars().take(64).collect();
-        return Err(AuthorityError::BadRevocation(format!(
-            "{shown:?} is not a serial number: use the hex of 1 to 20 bytes"
-        )));
-    }
-    Ok(magnitude.to_vec())
-}
-
 fn check_times(
     authority: &AuthorityCertificate,
     this_update: Timestamp,
@@ -269,57 +218,4 @@ fn check_times(
         )));
     }
     Ok(())
-}
-
-/// RFC 5280, 5.1.2.
-fn to_be_signed(
-    signer: &Signer,
-    entries: &[Entry],
-    number: u64,
-    this_update: Timestamp,
-    next_update: Timestamp,
-) -> Result<Vec<u8>, AuthorityError> {
-    let this_update = encode::date_time(this_update)?;
-    let next_update = encode::date_time(next_update)?;
-    let revoked = entries
-        .iter()
-        .map(|entry| Ok((entry, encode::date_time(entry.at)?)))
-        .collect::<Result<Vec<_>, AuthorityError>>()?;
-    Ok(yasna::construct_der(|writer| {
-        writer.write_sequence(|writer| {
-            writer.next().write_u8(1);
-            write_algorithm(writer.next(), signer.key.public().kind());
-            writer.next().write_der(&signer.issuer);
-            write_time(writer.next(), this_update);
-            write_time(writer.next(), next_update);
-            // Absent rather than empty (5.1.2.6).
-            if !revoked.is_empty() {
-                writer.next().write_sequence(|writer| {
-                    for (entry, at) in revoked {
-                        write_entry(writer.next(), entry, at);
-                    }
-                });
-            }
-            writer.next().write_tagged(Tag::context(0), |writer| {
-                writer.write_sequence(|writer| write_extensions(writer, signer, number));
-            });
-        });
-    }))
-}
-
-fn write_entry(writer: DERWriter<'_>, entry: &Entry, at: time::OffsetDateTime) {
-    writer.write_sequence(|writer| {
-        writer.next().write_bigint_bytes(&entry.serial, true);
-        write_time(writer.next(), at);
-        if let Some(code) = entry.reason.code() {
-            writer.next().write_sequence(|writer| {
-                write_extension(writer, REASON_CODE, false, |writer| writer.write_enum(code));
-            });
-        }
-    });
-}
-
-fn write_extensions(writer: &mut DERWriterSeq<'_>, signer: &Signer, number: u64) {
-    encode::write_authority_key_id(writer, &signer.key_id);
-    write_extension(writer, CRL_NUMBER, false, |writer| writer.write_u64(number));
 }

@@ -86,21 +86,22 @@ pub(crate) fn date_time(moment: Timestamp) -> Result<OffsetDateTime, AuthorityEr
 
 /// A signed certificate.
 pub(crate) fn leaf(content: &LeafContent<'_>, key: &SigningKey) -> Result<Vec<u8>, AuthorityError> {
-    signed(&to_be_signed(content, key.public().kind())?, key)
+    let tbs = to_be_signed(content, key.public().kind())?;
+    let signature = key.sign(&tbs)?;
+    Ok(signed(&tbs, key.public().kind(), &signature))
 }
 
 /// The frame that certificates and lists share: what is signed, how, and the signature.
-pub(crate) fn signed(tbs: &[u8], key: &SigningKey) -> Result<Vec<u8>, AuthorityError> {
-    let signature = key.sign(tbs)?;
-    Ok(yasna::construct_der(|writer| {
+pub(crate) fn signed(tbs: &[u8], signer: PublicKeyKind, signature: &[u8]) -> Vec<u8> {
+    yasna::construct_der(|writer| {
         writer.write_sequence(|writer| {
             writer.next().write_der(tbs);
-            write_algorithm(writer.next(), key.public().kind());
+            write_algorithm(writer.next(), signer);
             writer
                 .next()
-                .write_bitvec_bytes(&signature, signature.len() * 8);
+                .write_bitvec_bytes(signature, signature.len() * 8);
         });
-    }))
+    })
 }
 
 fn to_be_signed(

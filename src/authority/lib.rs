@@ -10,6 +10,12 @@
 //!                                      ▲            │
 //!  PKCS#10 ──RequestedKey (key only)───┘            └─ checked again by rustls-webpki and
 //!                                                      x509-parser before anybody sees it
+//!  Signer ──crl([Revoked])──▶ Crl
+//!
+//!  elsewhere:  SPIFFE JSON ──from_spiffe_json()──▶ Bundle ─┐
+//!              chain that somebody shows ──────────────────┴─verify_svid(now)──▶ Svid
+//!                                                                                 │
+//!              message, JOSE signature ──────────────────verify_signature()───────┘
 //! ```
 //!
 //! What it must not do: read a clock (time is a parameter), read or write anything, know about
@@ -24,6 +30,7 @@ mod bundle;
 mod byo;
 mod certificate;
 mod crl;
+mod crl_der;
 mod csr;
 mod encode;
 mod error;

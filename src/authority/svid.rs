@@ -2,7 +2,7 @@
 //! signed, or on its connection.
 
 use jiff::Timestamp;
-use rustls_pki_types::{CertificateDer, TrustAnchor};
+use rustls_pki_types::CertificateDer;
 use webpki::{EndEntityCert, KeyUsage};
 use x509_parser::certificate::X509Certificate;
 
@@ -64,7 +64,7 @@ impl Svid {
 ///
 /// The bundle must be that of the one trust domain that the caller expects: a bundle of an authority
 /// of your own does not name it, so compare [`Svid::trust_domain`]. An authority that does name its
-/// trust domain certifies nobody of another.
+/// trust domain certifies nobody of another. A root that is over vouches for nobody.
 pub fn verify_svid(
     chain_der: &[Vec<u8>],
     bundle: &Bundle,
@@ -81,9 +81,7 @@ pub fn verify_svid(
     }
     let svid = read(&parse(leaf)?)?;
     check_time(&svid, now)?;
-    let anchors = bundle.roots().iter().map(verify::anchor);
-    let anchors = anchors.collect::<Result<Vec<_>, _>>()?;
-    check_path(leaf, above, bundle, &anchors, now, svid.trust_domain())?;
+    check_path(leaf, above, bundle, now, svid.trust_domain())?;
     Ok(svid)
 }
 
@@ -164,7 +162,6 @@ fn check_path(
     leaf: &[u8],
     above: &[Vec<u8>],
     bundle: &Bundle,
-    anchors: &[TrustAnchor<'_>],
     now: Timestamp,
     trust_domain: &str,
 ) -> Result<(), AuthorityError> {
@@ -176,15 +173,29 @@ fn check_path(
         .iter()
         .map(|der| CertificateDer::from(der.as_slice()))
         .collect();
+    // rustls-webpki does not look at the dates of roots: a bundle that was kept may be an old one.
+    let roots = bundle.roots().iter();
+    let roots = roots.filter(|root| root.not_before() <= now && now < root.not_after());
+    let roots: Vec<_> = roots.collect();
+    let anchors = roots.iter().map(|root| verify::anchor(root));
+    let anchors = anchors.collect::<Result<Vec<_>, _>>()?;
     let usage = KeyUsage::client_auth();
     let path = leaf
-        .verify_for_usage(verify::ALGORITHMS, anchors, &above, time, usage, None, None)
+        .verify_for_usage(
+            verify::ALGORITHMS,
+            &anchors,
+            &above,
+            time,
+            usage,
+            None,
+            None,
+        )
         .map_err(broken)?;
     for intermediate in path.intermediate_certificates() {
         check_authority(&intermediate.der(), trust_domain)?;
     }
-    let used = anchors.iter().zip(bundle.roots());
-    for (_, root) in used.filter(|(anchor, _)| *anchor == path.anchor()) {
+    let pairs = anchors.iter().zip(&roots);
+    for (_, root) in pairs.filter(|(anchor, _)| *anchor == path.anchor()) {
         check_authority(root.der(), trust_domain)?;
     }
     Ok(())

@@ -8,6 +8,7 @@ use x509_parser::extensions::ParsedExtension;
 
 use crate::certificate::{only_uri, parse, validity_end, validity_start};
 use crate::encode::{LeafContent, Serial};
+use crate::public_key::{PublicKey, PublicKeyKind};
 use crate::{AuthorityCertificate, AuthorityError};
 
 /// What signs chains: the algorithms that rustls offers, without P-521.
@@ -49,6 +50,18 @@ pub(crate) fn unix_time(now: Timestamp) -> Result<UnixTime, String> {
     Ok(UnixTime::since_unix_epoch(std::time::Duration::from_secs(
         seconds,
     )))
+}
+
+/// Is `signature` one that certificates and lists have from `public` over `message`?
+pub(crate) fn signature(public: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+    let algorithm = match public.kind() {
+        PublicKeyKind::P256 => algorithms::ECDSA_P256_SHA256,
+        PublicKeyKind::P384 => algorithms::ECDSA_P384_SHA384,
+        PublicKeyKind::Ed25519 => algorithms::ED25519,
+        PublicKeyKind::Rsa => algorithms::RSA_PKCS1_2048_8192_SHA256,
+    };
+    let verified = algorithm.verify_signature(public.key_bits(), message, signature);
+    verified.is_ok()
 }
 
 /// A root as rustls sees it, with its name constraints.

@@ -7,13 +7,14 @@ use std::process::{Command, Output};
 use jiff::{SignedDuration, Timestamp};
 use proptest::test_runner::Config as ProptestConfig;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
 };
 use tempfile::TempDir;
 
 use crate::{
-    AuthoritySet, Bundle, KeyAlgorithm, Leaf, LeafKey, LeafRequest, Signer, Wanted, verify,
+    AuthorityCertificate, AuthoritySet, Bundle, KeyAlgorithm, Leaf, LeafKey, LeafRequest, Signer,
+    Wanted, verify,
 };
 
 pub(super) const DOMAIN: &str = "example.org";
@@ -123,6 +124,32 @@ pub(super) fn root_ca(name: &str) -> Ca {
 
 pub(super) fn ca_below(parent: &Ca, params: CertificateParams) -> Ca {
     Ca::signed_by(params, KeyPair::generate().unwrap(), parent).unwrap()
+}
+
+/// A leaf as [`Signer::issue`] writes it, but for what `change` does, signed by somebody else.
+pub(super) fn leaf_below(parent: &Ca, change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.subject_alt_names = vec![uri(ID)];
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    params.use_authority_key_identifier_extension = true;
+    change(&mut params);
+    let key = KeyPair::generate().unwrap();
+    params.signed_by(&key, parent).unwrap().der().to_vec()
+}
+
+pub(super) fn uri(text: &str) -> SanType {
+    SanType::URI(text.try_into().unwrap())
+}
+
+/// The bundle of somebody else's root.
+pub(super) fn bundle_of(root: &Ca) -> Bundle {
+    Bundle::new(1, [AuthorityCertificate::from_der(root.der()).unwrap()])
 }
 
 /// So many cases, or `PROPTEST_CASES` for a longer search.

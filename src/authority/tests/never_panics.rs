@@ -9,8 +9,8 @@ use proptest::sample::Index;
 use super::fixture::*;
 use crate::pem_text::{self, encode};
 use crate::{
-    AuthorityCertificate, AuthorityId, AuthoritySet, KeyAlgorithm, PrivateKey, RequestedKey,
-    Signer, inspect_leaf,
+    AuthorityCertificate, AuthorityId, AuthoritySet, Bundle, KeyAlgorithm, PrivateKey,
+    RequestedKey, RevocationReason, Revoked, Signer, inspect_leaf, verify_svid, verify_svid_pem,
 };
 
 /// Some bytes of a good input replaced, removed, doubled or cut off.
@@ -66,6 +66,8 @@ fn read_text(text: &str) {
     drop(AuthorityId::parse(text));
     drop(KeyAlgorithm::parse(text));
     drop(Signer::from_pem(text, text, Some(text), DOMAIN, start()));
+    drop(verify_svid_pem(text, &Bundle::new(1, []), start()));
+    drop(Bundle::from_spiffe_json(text));
 }
 
 /// Everything that reads DER, in its armour.
@@ -118,7 +120,13 @@ proptest! {
         let set = first(&want());
         let issued = issue(&set.signer().unwrap().unwrap(), start());
         let der = ders(&issued.chain_pem).swap_remove(0);
-        read_der(&damaged(&der, &damage));
+        let changed = damaged(&der, &damage);
+        read_der(&changed);
+        // Whoever gets through says the same as the good one.
+        if let Ok(svid) = verify_svid(&[changed], &set.bundle(), start()) {
+            prop_assert_eq!(svid.serial_number, issued.serial_number.clone());
+            prop_assert_eq!(svid.spiffe_id, ID);
+        }
         let pem = damaged(issued.chain_pem.as_bytes(), &damage);
         drop(inspect_leaf(&pem, issued.key_pem.as_ref().map(|key| key.as_bytes())));
     }
@@ -161,6 +169,36 @@ proptest! {
                 drop(signer.issue(&request(ID), start()));
             }
         }
+    }
+
+    #[test]
+    fn a_damaged_bundle_document_is_refused_or_usable(damage in damage()) {
+        let document = first(&want()).bundle().spiffe_json(300);
+        let document = damaged(document.as_bytes(), &damage);
+        if let Ok(bundle) = Bundle::from_spiffe_json(&String::from_utf8_lossy(&document)) {
+            drop(bundle.spiffe_json(1));
+            drop(verify_svid(&[vec![0x30]], &bundle, start()));
+        }
+    }
+
+    #[test]
+    fn any_list_of_revoked_certificates(
+        serials in vec("[0-9a-fA-Fx]{0,44}", 0..5),
+        at in -377_705_023_201_i64..253_402_207_200,
+        length in -10_i64..1_000_000_000_000,
+        number in any::<u64>(),
+    ) {
+        let signer = first(&want()).signer().unwrap().unwrap();
+        let at = jiff::Timestamp::from_second(at).unwrap();
+        let reason = RevocationReason::Superseded;
+        let revoked: Vec<_> = serials
+            .iter()
+            .map(|serial_number| Revoked { serial_number, at, reason })
+            .collect();
+        let until = start().as_second() + length;
+        let until = jiff::Timestamp::from_second(until).unwrap_or(jiff::Timestamp::MAX);
+        drop(signer.crl(&revoked, number, start(), until));
+        drop(signer.crl(&[], number, at, until));
     }
 
     #[test]
