@@ -15,8 +15,8 @@
 //! A chain of n hops is n signed statements, by n different Ed25519 keys. Each hop narrows: the
 //! root may list and read below a folder, each hop below it may only read, one folder deeper
 //! ([`scope`]). Both libraries get the same actions and folders. A warrant always has an end of its
-//! own, a minute sooner at each hop; in the biscuit only the root has one, as its users write it
-//! (a third check in every block would cost it 4 µs a hop, which we don't hold against it).
+//! own, a minute sooner at each hop; in the biscuit only the root has one (a
+//! third check in every block would cost it about 4 µs a hop: left out, in its favour).
 //!
 //! | name | one measurement |
 //! |---|---|
@@ -25,17 +25,17 @@
 //! | `tenuo` | `wire::decode_stack(bytes)` and `Authorizer::verify_chain`: parse, verify, all chain rules |
 //! | `tenuo_authorize` | on a chain verified before: the leaf's `authorize`: proof of possession and constraints |
 //!
-//! All of it is cold: from bytes each time, no state kept from one measurement to the next. The
-//! `_authorize` figures come on top of the ones before; they are not contained in them.
+//! `biscuit` and `tenuo` are cold: from bytes each time, no state kept from one measurement to the
+//! next. The `_authorize` figures come on top of them; they are not contained in them.
 //!
 //! # What compares and what doesn't
 //!
 //! - **biscuit** checks signatures and the key handed from block to block, and nothing else, when
 //!   it parses. A block that would widen is not refused there: a block can only restrict, by
-//!   checks that all run against the request in `authorize`. So `biscuit` does less than our verifier, which
-//!   compares the grants of each hop with those of the hop above, its depth, linkage and expiry;
-//!   `biscuit` + `biscuit_authorize` does about as much but answers one request only. Being below
-//!   `biscuit` alone is the harder comparison.
+//!   checks that all run against the request in `authorize`. So `biscuit` does less than our
+//!   verifier, which compares the grants of each hop with those of the hop above, its depth,
+//!   linkage and expiry; `biscuit` + `biscuit_authorize` does about as much but answers one request
+//!   only. Being below `biscuit` alone is the harder comparison.
 //! - A biscuit is a bearer token: nobody proves to be its holder, and blocks name no delegate. It
 //!   carries the last private key, so that the holder can append (not sealed, the default and the
 //!   cheaper form); deriving that key's public half is in the figure, once whatever the length.
@@ -50,7 +50,7 @@
 //!   chain is presented over mTLS, whose handshake proves possession for every request on the
 //!   connection; so `tenuo` is the figure to set beside ours, and `tenuo_authorize` is the price of
 //!   proving it for each request.
-//! - The proof is good for a window of 30 s around its time. It is made when the chain is, and
+//! - The proof is good for some windows of 30 s around its time. It is made when the chain is, and
 //!   checked as of that moment (the library's own entry point for replay; the usual one differs by
 //!   reading the clock). A proof of the current window is found at the first try of up to five.
 //! - Revocation lists are not set in either: their look-ups are by hash and don't matter here.
