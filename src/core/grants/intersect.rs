@@ -15,8 +15,8 @@ const MOST_TO_TIDY: usize = 1024;
 ///
 /// Grants that lie within the other side stay as they are written, first those of `a`, then those
 /// of `b`; then comes what each pair of the others has in common, in their order. So where one side
-/// narrows the other, as in every chain that verifies, the result is that side. A grant in common for
-/// no audience stays: it says less than none, but `narrow` counts it.
+/// narrows the other, as in every chain that verifies, the result is that side, less what it says
+/// twice. A grant to nobody that is left in common stays: `narrow` counts it.
 ///
 /// What two sets have in common can be as long as their product: `*/x` and `y/*` have `y/x`, so at the
 /// API's limits (32 grants of 64 resources on either side) 2048 × 2048 resources. Where both sides

@@ -15,6 +15,8 @@ mod constraints;
 mod intersect;
 mod narrow;
 mod pattern;
+#[cfg(test)]
+mod tests;
 mod widening;
 
 pub use constraints::{Constraints, DataClass};

@@ -10,14 +10,29 @@ pub(super) fn action_covers(above: &str, below: &str) -> bool {
 /// Does `above` stand for every path that `below` stands for? Exact, as no pattern names all
 /// segments there may be.
 pub(super) fn path_covers(above: &str, below: &str) -> bool {
+    let Some((literal, from_star)) = above.find('*').map(|at| above.split_at(at)) else {
+        return above == below;
+    };
+    // Most paths that aren't covered differ here, so most comparisons end without a look at segments.
+    let Some(rest) = below.strip_prefix(literal) else {
+        return false;
+    };
+    if literal.is_empty() || literal.ends_with('/') {
+        segments_cover(from_star, rest)
+    } else {
+        segments_cover(above, below)
+    }
+}
+
+fn segments_cover(above: &str, below: &str) -> bool {
     let mut above = above.split('/').peekable();
-    let mut below = below.split('/').peekable();
+    let mut below = below.split('/');
     loop {
         match (above.next(), below.next()) {
             (None, None) => return true,
             (Some(STAR), Some(_)) if above.peek().is_none() => return true,
-            // One segment above can't stand for the one or more of a last `*` below.
-            (Some(STAR), Some(STAR)) if below.peek().is_none() => return false,
+            // A last `*` below stands for more than this one segment, but then `below` ends here and
+            // `above` doesn't.
             (Some(STAR), Some(_)) => {}
             (Some(upper), Some(lower)) if upper == lower => {}
             _ => return false,
