@@ -1,1 +1,43 @@
 //! Append-only, hash-chained records of everything that grants, renews, ends or refuses.
+//!
+//! ```text
+//!  append(Entry) ─┐                        ┌─▶ records      one hash chain for each trust domain
+//!  append(Entry) ─┼─▶ writer ── a commit ──┤                and writer
+//!  later(Entry) ──┘   (Log::run)           └─▶ checkpoints  signed with the trust domain's key
+//!                                                  │
+//!  verify(Reader, CheckpointVerifier, anchors) ◀───┴─▶ latest_checkpoints(): kept elsewhere
+//!      └─▶ Report: the first record that was edited, removed, reordered, inserted or cut off
+//!  Reader ──▶ look-ups, trail, export (JSON lines, OCSF)      seal ──▶ segment files
+//! ```
+//!
+//! Whoever grants something appends first and grants when that has returned: a crash in between
+//! leaves a record without its effect, never an effect without its record. Whoever ends something
+//! ends it and calls [`Log::later`].
+//!
+//! What it must not do: read a clock (time is in the entry and in [`Settings::now`]), hold a key,
+//! know Kubernetes, or change a record.
+
+mod batch;
+mod chain;
+mod checkpoint;
+mod columns;
+mod entry;
+mod error;
+mod log;
+mod reader;
+mod record;
+mod settings;
+mod store;
+mod writer;
+
+pub use chain::{Hash, Position};
+pub use checkpoint::{Checkpoint, CheckpointSigner, CheckpointVerifier, SignedCheckpoint};
+pub use entry::{
+    DelegationRef, Entry, Kind, MAX_BODY_BYTES, MAX_MESSAGE_BYTES, ObjectRef, Outcome, Requester,
+    Task,
+};
+pub use error::AuditError;
+pub use log::Log;
+pub use reader::{Cursor, Filter, MAX_FOUND, Reader};
+pub use record::Record;
+pub use settings::{Now, Settings};
