@@ -4,7 +4,7 @@
 //! included, and a schema can't say `additionalProperties: false` beside `properties`. But an
 //! object that keeps them (`x-kubernetes-preserve-unknown-fields`) may limit how many members it
 //! has in all. So: for some set of its properties, it has all of them and no more members than
-//! those.
+//! those. What is refused so says `Too many`, at the object.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 

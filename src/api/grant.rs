@@ -36,7 +36,7 @@ pub struct Grant {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub resources: Vec<String>,
     /// How far it may be done. Default: absent, no constraint. A constraint that isn't known is
-    /// refused.
+    /// refused, as one too many.
     #[serde(default, skip_serializing_if = "Constraints::is_empty")]
     pub constraints: Constraints,
 }

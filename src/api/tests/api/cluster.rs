@@ -42,6 +42,10 @@ impl User {
     pub(crate) async fn identities(&self, namespace: &str) -> Api<DynamicObject> {
         identities(self.client().await, namespace)
     }
+
+    pub(crate) async fn delegations(&self, namespace: &str) -> Api<DynamicObject> {
+        delegations(self.client().await, namespace)
+    }
 }
 
 /// The control plane, with the manifests applied and the policies in effect.
@@ -58,6 +62,10 @@ pub(crate) fn identities(client: Client, namespace: &str) -> Api<DynamicObject> 
         namespace,
         &resource("AgentIdentity", "agentidentities"),
     )
+}
+
+pub(crate) fn delegations(client: Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client, namespace, &resource("Delegation", "delegations"))
 }
 
 pub(crate) fn cluster_scoped(client: Client, kind: &str, plural: &str) -> Api<DynamicObject> {
@@ -182,10 +190,10 @@ async fn install(plane: &ControlPlane) {
     // Discovery and OpenAPI come later than the kinds themselves; kubectl keeps the former.
     let discover = ["api-resources", "--api-group=countersign.dev", "-o=name"];
     until("the kinds are discovered", async || {
-        plane.kubectl(&discover).await.unwrap().lines().count() == 4
+        plane.kubectl(&discover).await.unwrap().lines().count() == 5
     })
     .await;
-    for short_name in ["agid", "agown", "td", "tkind"] {
+    for short_name in ["agid", "agown", "deleg", "td", "tkind"] {
         until("the kinds are explained", async || {
             plane.kubectl(&["explain", short_name]).await.is_ok()
         })

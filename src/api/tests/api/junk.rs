@@ -4,7 +4,7 @@ use kube::Error;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Map, Value, json};
 
-use crate::cluster::{cluster_scoped, create, dry_run, identities, installed, object};
+use crate::cluster::{cluster_scoped, create, delegations, dry_run, identities, installed, object};
 use crate::fields::{Field, fields};
 use crate::samples;
 
@@ -14,7 +14,13 @@ const JUNK_LENGTH: usize = 200_000;
 async fn junk_is_refused_in_every_string_and_in_every_key() {
     let junk = "j".repeat(JUNK_LENGTH);
     let mut tried = 0;
-    for kind in ["AgentIdentity", "TrustDomain", "AgentOwner", "TaskKind"] {
+    for kind in [
+        "AgentIdentity",
+        "TrustDomain",
+        "AgentOwner",
+        "TaskKind",
+        "Delegation",
+    ] {
         let (all, sample) = sample(kind).await;
         create(&all, sample.clone()).await.unwrap();
         for field in fields().into_iter().filter(|field| field.kind == kind) {
@@ -28,16 +34,18 @@ async fn junk_is_refused_in_every_string_and_in_every_key() {
             }
         }
     }
-    assert!(tried > 70, "only {tried} places");
+    assert!(tried > 120, "only {tried} places");
 }
 
 #[tokio::test]
 async fn junk_as_the_requester_is_replaced() {
-    let (all, mut sample) = sample("AgentIdentity").await;
     let junk = "j".repeat(JUNK_LENGTH);
-    sample["spec"]["requester"] = json!({"username": junk, "uid": junk, "groups": [junk]});
-    let made = all.create(&dry_run(), &object(sample)).await.unwrap();
-    assert_eq!(made.data["spec"]["requester"]["username"], "admin");
+    for kind in ["AgentIdentity", "Delegation"] {
+        let (all, mut sample) = sample(kind).await;
+        sample["spec"]["requester"] = json!({"username": junk, "uid": junk, "groups": [junk]});
+        let made = all.create(&dry_run(), &object(sample)).await.unwrap();
+        assert_eq!(made.data["spec"]["requester"]["username"], "admin");
+    }
 }
 
 /// Where junk can be in a field: as its value if that is a string, as a key if it is a map.
@@ -121,6 +129,10 @@ async fn sample(kind: &str) -> (Api<DynamicObject>, Value) {
         "AgentIdentity" => {
             let namespace = plane.namespace("junk").await.unwrap();
             (identities(client, &namespace), samples::identity("fine"))
+        }
+        "Delegation" => {
+            let namespace = plane.namespace("junk").await.unwrap();
+            (delegations(client, &namespace), samples::root("fine"))
         }
         "TrustDomain" => {
             let all = cluster_scoped(client, kind, "trustdomains");

@@ -73,6 +73,26 @@ fn no_kind_has_a_phase_and_all_are_in_the_category() {
     assert_none(phases.map(|field| field.name()));
 }
 
+#[test]
+fn every_grant_and_its_constraints_refuse_what_they_do_not_know() {
+    let is_grant = |field: &Field| field.path.ends_with(&["grants".to_owned(), "0".to_owned()]);
+    let closed = |field: &Field| {
+        let names = field.schema["properties"].as_object().unwrap().len();
+        let always = field.schema["required"].as_array().map_or(0, Vec::len);
+        field.schema["x-kubernetes-preserve-unknown-fields"] == true
+            && field.schema["anyOf"].as_array().unwrap().len() == 1 << (names - always)
+    };
+    let mut seen = 0;
+    for field in fields() {
+        let constraints = field.path.last().is_some_and(|it| it == "constraints");
+        if is_grant(&field) || constraints {
+            assert!(closed(&field), "{}", field.name());
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 2 * 4);
+}
+
 fn unbounded(field: &Field) -> Option<&'static str> {
     let schema = &field.schema;
     let number = |key: &str| schema[key].is_number();

@@ -9,7 +9,9 @@
     reason = "a failing test should panic"
 )]
 
+mod closed;
 mod cluster;
+mod delegations;
 mod fields;
 mod generated;
 mod junk;

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use countersign_api::{MAX_GROUP_LENGTH, MAX_GROUPS};
 
-use crate::cluster::{User, allow, create, identities, installed, patch, refusal};
+use crate::cluster::{User, allow, create, dry_run, identities, installed, object, patch, refusal};
 use crate::samples;
 
 const IDENTITIES: &str = "agentidentities";
+const DELEGATIONS: &str = "delegations";
 const OURS: &str = "countersign.dev";
 
 #[tokio::test]
@@ -104,6 +105,86 @@ async fn the_requester_stays_whoever_writes_later() {
     let removal = Patch::Json::<()>(serde_json::from_value(removal).unwrap());
     let patched = all.patch("a", &PatchParams::default(), &removal).await;
     assert_eq!(patched.unwrap().data["spec"]["requester"], stamp);
+}
+
+#[tokio::test]
+async fn the_requester_of_a_delegation_is_stamped_and_stays_too() {
+    let namespace = namespace("deleg").await;
+    let alice = User {
+        uid: Some("u-2".to_owned()),
+        ..delegator("alice-deleg", &namespace).await
+    };
+    let mallory = delegator("mallory-deleg", &namespace).await;
+    let mine = alice.delegations(&namespace).await;
+    let stamp = json!({
+        "username": "alice-deleg", "uid": "u-2", "groups": ["system:authenticated"],
+    });
+    for (name, sample) in [
+        ("root", samples::root("root")),
+        ("hop", samples::hop("hop")),
+    ] {
+        for forged in [
+            json!(null),
+            json!({"username": "bob@example.com", "groups": ["system:masters"]}),
+            json!("junk"),
+        ] {
+            let mut wanted = sample.clone();
+            wanted["spec"]["requester"] = forged.clone();
+            let made = mine.create(&dry_run(), &object(wanted)).await.unwrap();
+            assert_eq!(made.data["spec"]["requester"], stamp, "{forged}");
+        }
+        let mut wanted = sample.clone();
+        wanted["spec"]["requester"] = json!({"username": "bob@example.com"});
+        let apply = PatchParams::apply("alice");
+        let made = mine.patch(name, &apply, &Patch::Apply(wanted)).await;
+        assert_eq!(made.unwrap().data["spec"]["requester"], stamp);
+    }
+
+    // Whoever may patch may revoke, and change nothing about who asked for it.
+    let theirs = mallory.delegations(&namespace).await;
+    for (name, forged) in [
+        ("root", json!({"username": "mallory-deleg"})),
+        ("hop", json!(null)),
+    ] {
+        let change = json!({"spec": {"requester": forged, "desiredState": "Revoked"}});
+        let patched = patch(&theirs, name, change).await.unwrap();
+        assert_eq!(patched.data["spec"]["requester"], stamp);
+        assert_eq!(patched.data["spec"]["desiredState"], "Revoked");
+        let back = json!({"spec": {"desiredState": "Active"}});
+        for all in [&mine, &theirs] {
+            let why = refusal(patch(all, name, back.clone()).await);
+            assert!(why.contains("Revoked is for good"), "{why}");
+        }
+    }
+    let removal: Value = json!([{"op": "remove", "path": "/spec/requester"}]);
+    let removal = Patch::Json::<()>(serde_json::from_value(removal).unwrap());
+    let patched = theirs.patch("hop", &PatchParams::default(), &removal).await;
+    assert_eq!(patched.unwrap().data["spec"]["requester"], stamp);
+    theirs
+        .delete("hop", &DeleteParams::default())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn to_delegate_takes_no_task_and_no_verb_at_admission() {
+    let namespace = namespace("deleg-verbs").await;
+    let owner = User::named("owner-deleg");
+    allow(
+        &owner.name,
+        Some(&namespace),
+        OURS,
+        DELEGATIONS,
+        &["create"],
+    )
+    .await;
+    let all = owner.delegations(&namespace).await;
+    create(&all, samples::root("root")).await.unwrap();
+    create(&all, samples::hop("hop")).await.unwrap();
+    let nobody = User::named("nobody-deleg").delegations(&namespace).await;
+    refusal(create(&nobody, samples::root("other")).await);
+    let change = json!({"spec": {"desiredState": "Revoked"}});
+    refusal(patch(&all, "root", change).await);
 }
 
 #[tokio::test]
@@ -304,5 +385,12 @@ async fn author(name: &str, namespace: &str) -> User {
     let verbs = ["create", "get", "patch", "update"];
     allow(name, Some(namespace), OURS, IDENTITIES, &verbs).await;
     allow(name, Some(namespace), "batch", "jobs", &["update"]).await;
+    User::named(name)
+}
+
+/// A user who may write delegations, and neither identities nor tasks.
+async fn delegator(name: &str, namespace: &str) -> User {
+    let verbs = ["create", "get", "patch", "delete"];
+    allow(name, Some(namespace), OURS, DELEGATIONS, &verbs).await;
     User::named(name)
 }

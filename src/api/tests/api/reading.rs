@@ -4,13 +4,13 @@ use kube::Api;
 use serde_json::json;
 
 use countersign_api::admission::{Shipped, names};
-use countersign_api::{AgentIdentity, TrustDomain};
+use countersign_api::{AgentIdentity, Delegation, TrustDomain};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
 };
 
-use crate::cluster::{cluster_scoped, create, identities, installed, until};
+use crate::cluster::{cluster_scoped, create, delegations, identities, installed, until};
 use crate::samples;
 
 #[tokio::test]
@@ -80,6 +80,8 @@ async fn nobody_takes_an_object_for_ready_that_nobody_looked_at() {
     let domains = cluster_scoped(client.clone(), "TrustDomain", "trustdomains");
     let domain = samples::trust_domain("pending.example");
     create(&domains, domain).await.unwrap();
+    let delegations = delegations(client.clone(), &namespace);
+    create(&delegations, samples::root("a")).await.unwrap();
 
     let identity = Api::<AgentIdentity>::namespaced(client.clone(), &namespace)
         .get("a")
@@ -87,9 +89,13 @@ async fn nobody_takes_an_object_for_ready_that_nobody_looked_at() {
         .unwrap();
     let status = identity.status.unwrap();
     assert_eq!(status.observed_generation, Some(0));
+    let delegation = Api::<Delegation>::namespaced(client.clone(), &namespace);
+    let delegation = delegation.get("a").await.unwrap().status.unwrap();
+    assert_eq!(delegation.observed_generation, Some(0));
     let domain = Api::<TrustDomain>::all(client).get("pending.example").await;
     for condition in [
         &status.conditions,
+        &delegation.conditions,
         &domain.unwrap().status.unwrap().conditions,
     ] {
         let [ready] = condition.as_slice() else {
@@ -134,6 +140,7 @@ async fn defaults_are_those_that_explain_tells() {
     });
     assert_eq!(spec, expected);
 
+    let delegations = delegations(client.clone(), &namespace);
     let domains = cluster_scoped(client, "TrustDomain", "trustdomains");
     let domain = samples::trust_domain("defaults.example");
     let made = create(&domains, domain).await.unwrap();
@@ -145,8 +152,18 @@ async fn defaults_are_those_that_explain_tells() {
         "defaultCertificateTTLSeconds": 600,
         "maxCertificateTTLSeconds": 3600,
         "maxIdentityLifetimeSeconds": 86400,
+        "maxDelegationLifetimeSeconds": 86400,
     });
     assert_eq!(made.data["spec"], expected);
+
+    let made = create(&delegations, samples::root("a")).await.unwrap();
+    let mut spec = made.data["spec"].clone();
+    spec.as_object_mut().unwrap().remove("requester").unwrap();
+    let mut expected = samples::root("a")["spec"].clone();
+    expected["expiresAfterSeconds"] = json!(900);
+    expected["maxDepth"] = json!(0);
+    expected["desiredState"] = json!("Active");
+    assert_eq!(spec, expected);
 }
 
 #[tokio::test]
@@ -244,6 +261,7 @@ async fn explain_reads_well() {
         ("td", "TrustDomain is"),
         ("agown", "AgentOwner is"),
         ("agid", "AgentIdentity is"),
+        ("deleg", "Delegation hands"),
         ("tkind", "TaskKind makes"),
     ] {
         assert!(explain(kind).await.contains(about), "{kind}");

@@ -1,6 +1,7 @@
 //! What the schema refuses.
 
-use kube::api::{Api, DynamicObject};
+use countersign_api::TrustDomain;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::cluster::{cluster_scoped, create, identities, installed, patch, refusal};
@@ -291,6 +292,14 @@ async fn a_trust_domain_has_one_authority_that_outlives_what_it_signs() {
         ),
         (json!({"authority": {"builtIn": {"epoch": 0}}}), "epoch"),
         (
+            json!({"authority": built_in, "maxDelegationLifetimeSeconds": 59}),
+            "maxDelegationLifetimeSeconds",
+        ),
+        (
+            json!({"authority": built_in, "maxDelegationLifetimeSeconds": 31_536_001}),
+            "maxDelegationLifetimeSeconds",
+        ),
+        (
             json!({"authority": built_in, "namespaceSelector": {
                 "matchExpressions": [{"key": "b", "operator": "Exists", "values": ["c"]}],
             }}),
@@ -309,6 +318,50 @@ async fn a_trust_domain_has_one_authority_that_outlives_what_it_signs() {
     let long = [label.as_str(); 4].join(".");
     let why = refusal(create(&all, domain(&long, &json!({"authority": built_in}))).await);
     assert!(why.contains("243"), "{why}");
+}
+
+#[tokio::test]
+async fn a_signing_key_has_one_purpose_and_is_told_once() {
+    let client = installed().await.client().await.unwrap();
+    let all = cluster_scoped(client, "TrustDomain", "trustdomains");
+    create(&all, samples::trust_domain("keys.example"))
+        .await
+        .unwrap();
+    let key = |id: &str, purpose: &str, slot: &str| {
+        json!({
+            "id": id, "purpose": purpose, "slot": slot,
+            "notBefore": "2026-11-24T10:00:00Z", "notAfter": "2026-12-24T10:00:00Z",
+        })
+    };
+    let write = async |keys: Value| {
+        let patch = Patch::Merge(json!({"status": {"signingKeys": keys}}));
+        all.patch_status("keys.example", &PatchParams::default(), &patch)
+            .await
+    };
+    let fine = json!([
+        key("00aa", "Statements", "Active"),
+        key("00ab", "Statements", "Prepared"),
+        key("00ac", "Lists", "Retired"),
+        key("00ad", "Checkpoints", "Distrusted"),
+    ]);
+    let made = write(fine.clone()).await.unwrap();
+    assert_eq!(made.data["status"]["signingKeys"], fine);
+    let domain = serde_json::from_value::<TrustDomain>(serde_json::to_value(made).unwrap());
+    let keys = domain.unwrap().status.unwrap().signing_keys;
+    assert_eq!(serde_json::to_value(keys).unwrap(), fine);
+    for bad in [
+        json!([key("AA", "Statements", "Active")]),
+        json!([key("", "Statements", "Active")]),
+        json!([key("aa", "Certificates", "Active")]),
+        json!([key("aa", "Statements", "Lost")]),
+        json!([
+            key("aa", "Statements", "Active"),
+            key("aa", "Lists", "Active")
+        ]),
+    ] {
+        let why = refusal(write(bad.clone()).await);
+        assert!(why.contains("status.signingKeys["), "{bad}: {why}");
+    }
 }
 
 #[tokio::test]

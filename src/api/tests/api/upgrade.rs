@@ -4,14 +4,15 @@ use countersign_api::manifests;
 use countersign_testbed::{ControlPlane, Options};
 use serde_json::json;
 
-use crate::cluster::{create, identities, patch, refusal, until};
+use crate::cluster::{create, delegations, identities, patch, refusal, until};
 use crate::samples;
 
 #[tokio::test]
 async fn each_policy_holds_without_the_other_and_for_objects_older_than_both() {
     let plane = ControlPlane::start(Options::default()).await.unwrap();
     let client = plane.client().await.unwrap();
-    let all = identities(client, "default");
+    let all = identities(client.clone(), "default");
+    let delegations = delegations(client, "default");
 
     apply(&plane, |file| file.ends_with(".countersign.dev.yaml")).await;
     let mut old = samples::identity("old");
@@ -29,6 +30,12 @@ async fn each_policy_holds_without_the_other_and_for_objects_older_than_both() {
         why.contains("spec.requester: Forbidden: must not be changed"),
         "{why}"
     );
+
+    let mut root = samples::root("forged");
+    root["spec"]["requester"] = json!({"username": "alice@example.com"});
+    create(&delegations, root.clone()).await.unwrap();
+    let why = refusal(patch(&delegations, "forged", change.clone()).await);
+    assert!(why.contains("spec.requester: Forbidden"), "{why}");
 
     // Without the stamp, the check refuses whatever isn't true.
     apply(&plane, |file| file.starts_with("validating")).await;
@@ -65,6 +72,9 @@ async fn each_policy_holds_without_the_other_and_for_objects_older_than_both() {
         let why = refusal(create(&all, nearly).await);
         assert!(why.contains("must be 'admin'"), "{part} {lie}: {why}");
     }
+    root["metadata"]["name"] = json!("refused");
+    let why = refusal(create(&delegations, root).await);
+    assert!(why.contains("must be 'admin', who creates"), "{why}");
     let mut honest = samples::identity("honest");
     honest["spec"]["requester"] = truth.clone();
     create(&all, honest).await.unwrap();
@@ -83,6 +93,10 @@ async fn each_policy_holds_without_the_other_and_for_objects_older_than_both() {
     let old = all.get("old").await.unwrap();
     assert!(old.data["spec"].get("requester").is_none(), "{old:?}");
     let stamped = create(&all, samples::identity("stamped")).await.unwrap();
+    assert_eq!(stamped.data["spec"]["requester"], truth);
+    let stamped = create(&delegations, samples::root("stamped"))
+        .await
+        .unwrap();
     assert_eq!(stamped.data["spec"]["requester"], truth);
 }
 
