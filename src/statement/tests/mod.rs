@@ -1,0 +1,1 @@
+//! What statements promise, sentence by sentence.
