@@ -7,7 +7,7 @@ use super::narrow::{lies_within, narrow};
 use super::pattern::{action_covers, common_action, common_path, path_covers};
 
 /// Up to this many resources in all, a result is rid of what its other grants cover: a million
-/// comparisons, some 20 ms. Beyond, it is right too, only longer than it might be.
+/// comparisons, some 10 ms. Beyond, it is right too, only longer than it might be.
 const MOST_TO_TIDY: usize = 1024;
 
 /// The most that lies within both `a` and `b`: it narrows each of them, and whatever narrows both
