@@ -53,6 +53,25 @@ pub(crate) struct Run {
     /// Where /healthz, /readyz and /metrics are served, in plain HTTP; 'none' for nowhere
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(crate) metrics_listen: Listen,
+    /// The audit log, without which nothing is granted: 'sqlite:<path>' for one replica, or
+    /// 'postgres://user:password@host/database' for several
+    #[arg(
+        long,
+        env = "COUNTERSIGN_AUDIT",
+        hide_env_values = true,
+        default_value = "sqlite:/var/lib/countersign/audit.db"
+    )]
+    pub(crate) audit: String,
+    /// This replica's name in the audit log: the same after a restart, and no other replica's
+    #[arg(long, env = "POD_NAME", default_value = "operator")]
+    pub(crate) audit_writer: String,
+    /// Where bundles and revocation lists are served, in plain HTTP: all of it is signed or public;
+    /// 'none' for nowhere
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    pub(crate) publish_listen: Listen,
+    /// How long a revocation list may be relied upon, in seconds
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(5..=86_400))]
+    pub(crate) revocation_max_age_seconds: u32,
     /// How long a changed Secret takes to reach a running agent (a kubelet takes up to 90 s): the
     /// next authority signs only after it was in the bundle for so long
     #[arg(long, default_value_t = 120)]

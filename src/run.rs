@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, Result, bail};
-use countersign_controller::{Settings, run as operate};
+use countersign_controller::{AuditSettings, Settings, run as operate};
 use countersign_runtime::Clock;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,6 +21,12 @@ pub(crate) fn run(arguments: Run) -> Result<()> {
         listen: arguments.metrics_listen.0,
         propagation_seconds: arguments.bundle_propagation_seconds,
         watch_seconds: arguments.watch_seconds,
+        audit: AuditSettings {
+            url: arguments.audit,
+            writer: arguments.audit_writer,
+        },
+        publish: arguments.publish_listen.0,
+        revocation_seconds: arguments.revocation_max_age_seconds,
         clock: Clock::system(),
     };
     // One provider for the whole process; a second install would be a bug here.

@@ -76,6 +76,11 @@ impl Bed {
         self.plane.kubeconfig()
     }
 
+    /// Where the operator's audit log is.
+    pub(crate) fn audit_log(&self) -> PathBuf {
+        self.plane.dir().join("audit.db")
+    }
+
     /// Has a process ended if this one dies before it.
     pub(crate) fn end_with_us(&self, pid: u32) -> Result<()> {
         self.plane.watch(Some(pid))

@@ -37,6 +37,8 @@ impl Operator {
             .arg(format!("--namespace={SYSTEM}"))
             .arg(format!("--secret-namespaces={NAMESPACE}"))
             .arg("--metrics-listen=127.0.0.1:0")
+            .arg("--publish-listen=none")
+            .arg(format!("--audit=sqlite:{}", bed.audit_log().display()))
             .env("KUBECONFIG", bed.kubeconfig())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use countersign_api as api;
 use countersign_runtime::{Clients, Clock, ObjectKey, Queue, Store, Urgency};
 
+use crate::audit::Audit;
+use crate::delegation::Delegations;
 use crate::event::Events;
 use crate::identity::Identities;
 use crate::index::Index;
 use crate::installation::Installation;
 use crate::metrics::Metrics;
 use crate::owner::Owner;
-use crate::requester::Binders;
+use crate::requester::Reviews;
+use crate::revocation::{Lists, Revocations};
 use crate::secret::Secrets;
 use crate::skew::Skew;
 use crate::task::{Kinds, Watches};
@@ -32,7 +35,13 @@ pub(crate) struct Context {
     pub(crate) propagation_seconds: u64,
     /// How long a watch stays open at most.
     pub(crate) watch_seconds: u32,
+    /// How long a revocation list may be relied upon.
+    pub(crate) revocation_seconds: u32,
+    pub(crate) audit: Audit,
     pub(crate) identities: Identities,
+    pub(crate) delegations: Delegations,
+    pub(crate) revocations: Revocations,
+    pub(crate) lists: Lists,
     pub(crate) index: Arc<Index>,
     /// The labels of each namespace.
     pub(crate) namespaces: Arc<Store<BTreeMap<String, String>>>,
@@ -43,7 +52,7 @@ pub(crate) struct Context {
     pub(crate) domains: Domains,
     pub(crate) secrets: Secrets,
     pub(crate) tasks: Arc<Watches>,
-    pub(crate) binders: Binders,
+    pub(crate) reviews: Reviews,
     pub(crate) installation: Installation,
     pub(crate) skew: Skew,
     /// Identities, and Secrets whose identity is gone.
@@ -56,6 +65,7 @@ pub(crate) struct Context {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Work {
     Identity(ObjectKey),
+    Delegation(ObjectKey),
     /// A Secret with our label.
     Orphan(ObjectKey),
 }
@@ -81,6 +91,30 @@ impl Context {
     pub(crate) fn look_at_all(&self, keys: Vec<ObjectKey>) {
         for key in keys {
             self.look_at(&key);
+        }
+    }
+
+    /// Has a delegation looked at, as urgently as what is known of it asks for.
+    pub(crate) fn look_at_delegation(&self, key: &ObjectKey) {
+        if !self.gate.leads() {
+            return;
+        }
+        let urgency = crate::delegation::urgency(self, key);
+        let lane = key.namespace.clone().unwrap_or_default();
+        self.queue
+            .push(Work::Delegation(key.clone()), lane, urgency);
+    }
+
+    /// Has delegations looked at, and all that rest on them.
+    pub(crate) fn look_at_delegations(&self, keys: Vec<ObjectKey>) {
+        if !self.gate.leads() {
+            return;
+        }
+        for key in keys {
+            self.look_at_delegation(&key);
+            for below in self.delegations.below(&key) {
+                self.look_at_delegation(&below);
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Events for people: only where something went wrong, because each is a write.
 
-use countersign_api as api;
-use kube::Resource as _;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tracing::debug;
 
@@ -30,23 +30,21 @@ impl Events {
         }
     }
 
-    /// Tells of a refusal that wasn't there before.
+    /// Tells of a refusal that wasn't there before: `action` is what was refused.
     pub(crate) async fn refused(
         &self,
-        before: Option<&api::AgentIdentityStatus>,
-        object: &api::AgentIdentity,
-        after: &api::AgentIdentityStatus,
+        before: &[Condition],
+        object: ObjectReference,
+        after: &[Condition],
+        action: &str,
     ) {
-        let Some(stalled) = after.conditions.iter().find(|it| it.type_ == "Stalled") else {
+        let Some(stalled) = after.iter().find(|it| it.type_ == "Stalled") else {
             return;
         };
-        let known = before.is_some_and(|status| {
-            is_true(&status.conditions, "Stalled")
-                && status
-                    .conditions
-                    .iter()
-                    .any(|it| it.type_ == "Stalled" && it.reason == stalled.reason)
-        });
+        let known = is_true(before, "Stalled")
+            && before
+                .iter()
+                .any(|it| it.type_ == "Stalled" && it.reason == stalled.reason);
         if known {
             return;
         }
@@ -54,10 +52,9 @@ impl Events {
             type_: EventType::Warning,
             reason: stalled.reason.clone(),
             note: Some(shortened(&stalled.message)),
-            action: "Issue".to_owned(),
+            action: action.to_owned(),
             secondary: None,
         };
-        let object = object.object_ref(&());
         if let Err(why) = self.gate.run(self.recorder.publish(&event, &object)).await {
             debug!("can't publish an event: {why}");
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use countersign_api as api;
+use countersign_authority::RevocationReason;
 use countersign_runtime::{ObjectKey, Store, Supervisor, Urgency, WatchMetrics, watch_into};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
@@ -15,11 +16,13 @@ use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
 use crate::context::Context;
+use crate::delegation;
 use crate::identity::Object;
 use crate::installation::Policy;
 use crate::owner::Owner;
+use crate::revocation::GoneStatement;
 use crate::secret::{Held, MANAGED_BY, MANAGED_BY_LABEL, UID_LABEL};
-use crate::trust_domain::AUTHORITY_LABEL;
+use crate::trust_domain::{AUTHORITY_LABEL, KEYS_LABEL};
 
 /// Marks the admission policies that ship.
 const POLICY_SELECTOR: &str = "app.kubernetes.io/part-of=countersign";
@@ -27,6 +30,7 @@ const POLICY_SELECTOR: &str = "app.kubernetes.io/part-of=countersign";
 /// Starts all watches but those of tasks.
 pub(crate) fn follow(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor) {
     identities(ctx, metrics, to);
+    delegations(ctx, metrics, to);
     secrets(ctx, metrics, to);
     around_identities(ctx, metrics, to);
     around_trust_domains(ctx, metrics, to);
@@ -36,6 +40,7 @@ pub(crate) fn follow(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Superv
 /// Returns when all of them have listed once.
 pub(crate) async fn synced(ctx: &Context) {
     ctx.identities.seen().wait_synced().await;
+    ctx.delegations.objects.seen().wait_synced().await;
     ctx.owners.wait_synced().await;
     ctx.trust_domains.wait_synced().await;
     listed_or_in_trouble(&ctx.task_kinds).await;
@@ -92,10 +97,19 @@ fn identity_changed(
     if news && new.is_some() {
         ctx.look_at(key);
     }
+    // Whatever rests on it looks again, also where we wrote its end ourselves.
+    let stage = |object: Option<&Arc<Object>>| object.map(|it| (it.stage(), it.uid().to_owned()));
+    if stage(old) != stage(new) {
+        ctx.look_at_delegations(ctx.delegations.of_agent(key));
+    }
     // Another object, or none, has the name: the old one's Secret goes, and its rivals move up.
     let same = new
         .zip(old)
         .is_some_and(|(new, old)| new.uid() == old.uid());
+    if let Some(old) = old.filter(|_| !same) {
+        let reason = RevocationReason::CessationOfOperation;
+        ctx.revocations.revoke(old.uid(), ctx.clock.now(), reason);
+    }
     let over = new.is_some_and(|new| new.links().is_some_and(|links| !links.live));
     if let Some(secret) = before.and_then(|links| links.secret)
         && (!same || over)
@@ -108,6 +122,72 @@ fn identity_changed(
             ctx.look_at_orphan(&secret, Urgency::Retire);
         }
         ctx.look_at_all(ctx.index.of_secret(&secret));
+    }
+}
+
+fn delegations(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor) {
+    let api: Api<api::Delegation> = Api::all(ctx.clients.reads.clone());
+    let store = Arc::clone(ctx.delegations.objects.seen());
+    let (c, metrics) = (Arc::clone(ctx), metrics.clone());
+    to.spawn("watch delegations", async move {
+        let changed = |key: &ObjectKey,
+                       old: Option<&Arc<delegation::Object>>,
+                       new: Option<&Arc<delegation::Object>>| {
+            delegation_changed(&c, key, old, new);
+        };
+        let reduce = |object| Some(delegation::Object::of(object));
+        let config = config(&c);
+        watch_into("delegations", api, config, store, reduce, changed, metrics).await
+    });
+}
+
+fn delegation_changed(
+    ctx: &Context,
+    key: &ObjectKey,
+    old: Option<&Arc<delegation::Object>>,
+    new: Option<&Arc<delegation::Object>>,
+) {
+    let news = ctx.delegations.objects.is_news(key, new.map(Arc::as_ref));
+    let newest = ctx.delegations.get(key);
+    let facts = newest.as_ref().map(|object| &object.facts);
+    ctx.delegations.link(key, facts);
+    let same = new
+        .zip(old)
+        .is_some_and(|(new, old)| new.facts.uid == old.facts.uid);
+    if let Some(old) = old.filter(|_| !same) {
+        delegation_gone(ctx, &old.facts);
+    }
+    if !news {
+        return; // whoever wrote it has looked at its children
+    }
+    if new.is_some() {
+        ctx.look_at_delegation(key);
+    }
+    for below in ctx.delegations.below(key) {
+        ctx.look_at_delegation(&below);
+    }
+}
+
+/// What it granted doesn't count any more, though nothing but its object is gone.
+fn delegation_gone(ctx: &Context, facts: &delegation::Facts) {
+    let (Some(digest), Some(expires), Some(trust_domain)) =
+        (facts.digest, facts.expires, &facts.domain)
+    else {
+        return;
+    };
+    let statement = GoneStatement {
+        trust_domain: Arc::clone(trust_domain),
+        expires,
+    };
+    ctx.revocations.gone(digest, statement);
+}
+
+/// Has the delegations of a trust domain looked at: its keys changed.
+pub(crate) fn delegations_of_domain(ctx: &Context, domain: &str) {
+    for key in ctx.index.of_domain(domain) {
+        for delegation in ctx.delegations.of_agent(&key) {
+            ctx.look_at_delegation(&delegation);
+        }
     }
 }
 
@@ -170,6 +250,7 @@ fn around_identities(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Superv
     to.spawn("watch owners", async move {
         let changed = |key: &ObjectKey, _: Option<&Arc<Owner>>, _: Option<&Arc<Owner>>| {
             c.look_at_all(c.index.of_owner(&key.name));
+            c.look_at_delegations(c.delegations.of_owner(&key.name));
         };
         let reduce = |object| Some(Owner::of(&object));
         watch_into("agentowners", api, config(&c), store, reduce, changed, m).await
@@ -180,6 +261,7 @@ fn around_identities(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Superv
     to.spawn("watch namespaces", async move {
         let changed = |key: &ObjectKey, _: Option<&Arc<_>>, _: Option<&Arc<_>>| {
             c.look_at_all(c.index.of_namespace(&key.name));
+            c.look_at_delegations(c.delegations.into_namespace(&key.name));
         };
         let reduce = |object: PartialObjectMeta<Namespace>| Some(object.labels().clone());
         watch_into("namespaces", api, config(&c), store, reduce, changed, m).await
@@ -237,6 +319,13 @@ fn around_trust_domains(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Sup
         labels.get(AUTHORITY_LABEL).cloned()
     };
     own_namespace(ctx, "authorities", api, selector, domain, metrics, to);
+    let api: Api<PartialObjectMeta<Secret>> =
+        Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
+    let selector = KEYS_LABEL.to_owned();
+    let domain = |_: &str, labels: &std::collections::BTreeMap<String, String>| {
+        labels.get(KEYS_LABEL).cloned()
+    };
+    own_namespace(ctx, "signing keys", api, selector, domain, metrics, to);
     let api: Api<PartialObjectMeta<ConfigMap>> =
         Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
     let selector = format!("{MANAGED_BY_LABEL}={MANAGED_BY}");
@@ -338,6 +427,9 @@ pub(crate) fn everything(ctx: &Context) {
         .for_each(|key, _| ctx.look_at_domain(&key.name));
     for key in ctx.identities.seen().keys() {
         ctx.look_at(&key);
+    }
+    for key in ctx.delegations.objects.seen().keys() {
+        ctx.look_at_delegation(&key);
     }
     ctx.secrets.for_each(|key, held| {
         if ctx.index.with_uid(&held.identity).is_none() {

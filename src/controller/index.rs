@@ -43,7 +43,7 @@ struct Tables {
 
 /// From a key to what may be very many.
 #[derive(Debug)]
-struct Multi<K>(HashMap<K, BTreeSet<ObjectKey>>);
+pub(crate) struct Multi<K>(HashMap<K, BTreeSet<ObjectKey>>);
 
 /// From a key to what is mostly one: a set of its own for each would take half a kilobyte.
 #[derive(Debug)]
@@ -56,11 +56,11 @@ impl<K> Default for Multi<K> {
 }
 
 impl<K: Eq + Hash> Multi<K> {
-    fn add(&mut self, key: K, identity: &ObjectKey) {
+    pub(crate) fn add(&mut self, key: K, identity: &ObjectKey) {
         self.0.entry(key).or_default().insert(identity.clone());
     }
 
-    fn remove(&mut self, key: &K, identity: &ObjectKey) {
+    pub(crate) fn remove(&mut self, key: &K, identity: &ObjectKey) {
         if let Some(set) = self.0.get_mut(key) {
             set.remove(identity);
             if set.is_empty() {
@@ -69,7 +69,7 @@ impl<K: Eq + Hash> Multi<K> {
         }
     }
 
-    fn get(&self, key: &K) -> Vec<ObjectKey> {
+    pub(crate) fn get(&self, key: &K) -> Vec<ObjectKey> {
         self.0.get(key).into_iter().flatten().cloned().collect()
     }
 }

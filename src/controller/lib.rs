@@ -15,17 +15,23 @@
 //! What it must not do: write an object's spec, write an object that isn't ours, decide in
 //! `execute`, or read a key back that nobody has tampered with.
 
+mod audit;
+mod checkpoint;
 mod condition;
 mod context;
+mod delegation;
 mod event;
 mod follow;
+mod grant;
 mod identity;
 mod index;
 mod installation;
 mod metrics;
+mod newest;
 mod operator;
 mod owner;
 mod requester;
+mod revocation;
 mod secret;
 mod selector;
 mod skew;
@@ -35,4 +41,4 @@ mod trust_domain;
 mod version;
 mod write;
 
-pub use operator::{OperatorError, Settings, run};
+pub use operator::{AuditSettings, OperatorError, Settings, run};

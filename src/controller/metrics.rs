@@ -30,6 +30,10 @@ pub(crate) struct Metrics {
     soonest_expiry: Gauge<f64, AtomicU64>,
     authority_expiry: Family<DomainLabel, Gauge<f64, AtomicU64>>,
     clock_skew: Gauge,
+    countersigned: Counter,
+    delegations_ended: Counter,
+    audit_available: Gauge,
+    audit_waiting: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -63,6 +67,10 @@ impl Metrics {
             soonest_expiry: Gauge::default(),
             authority_expiry: Family::default(),
             clock_skew: Gauge::default(),
+            countersigned: Counter::default(),
+            delegations_ended: Counter::default(),
+            audit_available: Gauge::default(),
+            audit_waiting: Gauge::default(),
         };
         let Self {
             issue_latency,
@@ -76,6 +84,10 @@ impl Metrics {
             soonest_expiry,
             authority_expiry,
             clock_skew,
+            countersigned,
+            delegations_ended,
+            audit_available,
+            audit_waiting,
         } = metrics.clone();
         registry.register_with_unit(
             "certificate_issue_latency",
@@ -116,6 +128,22 @@ impl Metrics {
             "By how much this clock is ahead of the API server's",
             Unit::Seconds,
             clock_skew,
+        );
+        registry.register(
+            "delegations_countersigned",
+            "Statements of delegations",
+            countersigned,
+        );
+        registry.register("delegations_ended", "Delegations over", delegations_ended);
+        registry.register(
+            "audit_available",
+            "1 while the audit log can be written; nothing is granted while it can't",
+            audit_available,
+        );
+        registry.register(
+            "audit_waiting",
+            "Records of what ended that wait for the audit log",
+            audit_waiting,
         );
         metrics
     }
@@ -174,6 +202,20 @@ impl Metrics {
 
     pub(crate) fn clock_skew(&self, seconds: i64) {
         self.clock_skew.set(seconds);
+    }
+
+    pub(crate) fn countersigned(&self) {
+        self.countersigned.inc();
+    }
+
+    pub(crate) fn delegation_ended(&self) {
+        self.delegations_ended.inc();
+    }
+
+    pub(crate) fn audit(&self, available: bool, waiting: usize) {
+        self.audit_available.set(i64::from(available));
+        let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
+        self.audit_waiting.set(waiting);
     }
 }
 

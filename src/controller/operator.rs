@@ -1,10 +1,12 @@
 //! Puts everything together and keeps it running.
 
+use std::fmt;
 use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_audit::Log;
 use countersign_runtime::{
     Candidate, Check, Clients, Clock, Health, Leadership, Outcome, Queue, Store, Supervisor,
     TaskEnded, Urgency, WatchMetrics, WatchProgress,
@@ -16,14 +18,18 @@ use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
+use crate::audit::Audit;
+use crate::checkpoint::Checkpoints;
 use crate::context::{Context, Work};
+use crate::delegation::{self, Delegations};
 use crate::event::Events;
 use crate::follow;
 use crate::identity::{self, Identities, PassError};
 use crate::index::Index;
 use crate::installation::Installation;
 use crate::metrics::Metrics;
-use crate::requester::Binders;
+use crate::requester::Reviews;
+use crate::revocation::{Lists, Revocations};
 use crate::secret::Secrets;
 use crate::skew::Skew;
 use crate::task::{Kinds, Told, Watches};
@@ -60,8 +66,32 @@ pub struct Settings {
     /// How long a watch stays open at most, in seconds, 60 at most: one that hangs is noticed 5 s
     /// later, and `/healthz` fails after two and a half times as long.
     pub watch_seconds: u32,
+    /// Where the audit log is, and who writes it.
+    pub audit: AuditSettings,
+    /// Where bundles and revocation lists are served, in plain HTTP.
+    pub publish: Option<SocketAddr>,
+    /// How long a revocation list may be relied upon, in seconds.
+    pub revocation_seconds: u32,
     /// What tells the time.
     pub clock: Clock,
+}
+
+/// The audit log.
+#[derive(Clone)]
+pub struct AuditSettings {
+    /// `sqlite:<path>` or `postgres://…`.
+    pub url: String,
+    /// This replica's name in it: the same after a restart.
+    pub writer: String,
+}
+
+impl fmt::Debug for AuditSettings {
+    /// Without the URL, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditSettings")
+            .field("writer", &self.writer)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why the operator ended.
@@ -79,6 +109,9 @@ pub enum OperatorError {
         /// Why.
         source: std::io::Error,
     },
+    /// The audit log can't be opened.
+    #[error("can't open the audit log, without which nothing is granted: {0}; see --audit")]
+    Audit(#[from] countersign_audit::AuditError),
     /// A part that must run for ever ended.
     #[error(transparent)]
     Ended(#[from] TaskEnded),
@@ -101,16 +134,20 @@ pub async fn run(
     let candidate = Candidate::new(settings.namespace.as_str(), LEASE);
     let leadership = Leadership::new(clients.writes.clone(), candidate);
     leadership.register(&mut registry);
-    let listener = match settings.listen {
-        Some(address) => Some(
-            TcpListener::bind(address)
-                .await
-                .map_err(|source| OperatorError::Listen { address, source })?,
-        ),
-        None => None,
-    };
+    let listener = bind(settings.listen).await?;
+    let publisher = bind(settings.publish).await?;
+    let log = Log::open(log_settings(&settings)).await?;
     ensure_namespace(&clients, &settings.namespace).await?;
-    let ctx = context(&settings, clients, &leadership, metrics, &watch_metrics);
+    let audit = Audit::new(log.clone());
+    let ctx = context(
+        &settings,
+        clients,
+        &leadership,
+        metrics,
+        &watch_metrics,
+        audit,
+    );
+    log.set_signer(Arc::new(Checkpoints::new(&ctx)));
     ctx.skew.compare(&ctx.clients.reads, &ctx.clock).await;
 
     let mut all = Supervisor::new(GRACE);
@@ -127,6 +164,29 @@ pub async fn run(
             .follow(&client, &c.clock, || follow::everything(&c))
             .await;
     });
+    let writing = log.run();
+    all.spawn_graceful("write the audit log", |mut stopping| async move {
+        let stopped = async {
+            stopping.stopped().await;
+            log.close().await; // what waits is written, and a last checkpoint
+        };
+        futures::join!(writing, stopped);
+    });
+    let c = Arc::clone(&ctx);
+    all.spawn("watch the audit log", async move {
+        crate::audit::watch(&c).await
+    });
+    let c = Arc::clone(&ctx);
+    all.spawn("publish checkpoints", async move {
+        crate::checkpoint::publish(&c).await
+    });
+    if let Some(listener) = publisher {
+        let c = Arc::clone(&ctx);
+        all.spawn(
+            "serve bundles and revocation lists",
+            crate::revocation::serve(c, listener),
+        );
+    }
     let (c, l) = (Arc::clone(&ctx), leadership.clone());
     all.spawn("work", async move { lead(c, l, settings.workers).await });
     let c = Arc::clone(&ctx);
@@ -144,6 +204,21 @@ pub async fn run(
     });
     all.run_until(stop).await?;
     Ok(())
+}
+
+async fn bind(address: Option<SocketAddr>) -> Result<Option<TcpListener>, OperatorError> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    let bound = TcpListener::bind(address).await;
+    let bound = bound.map_err(|source| OperatorError::Listen { address, source })?;
+    Ok(Some(bound))
+}
+
+fn log_settings(settings: &Settings) -> countersign_audit::Settings {
+    let clock = settings.clock.clone();
+    let AuditSettings { url, writer } = settings.audit.clone();
+    countersign_audit::Settings::new(url, writer, Arc::new(move || clock.now()))
 }
 
 async fn ensure_namespace(clients: &Clients, name: &str) -> kube::Result<()> {
@@ -174,6 +249,7 @@ fn context(
     leadership: &Leadership,
     metrics: Metrics,
     watch_metrics: &WatchMetrics,
+    audit: Audit,
 ) -> Arc<Context> {
     let kinds = Arc::new(Kinds::compiled_in());
     let index = Arc::new(Index::default());
@@ -206,7 +282,12 @@ fn context(
             namespace: settings.namespace.clone(),
             propagation_seconds: settings.propagation_seconds,
             watch_seconds: settings.watch_seconds,
+            revocation_seconds: settings.revocation_seconds,
+            audit,
             identities: Identities::default(),
+            delegations: Delegations::default(),
+            revocations: Revocations::default(),
+            lists: Lists::default(),
             index,
             namespaces: Arc::new(Store::new()),
             owners: Arc::new(Store::new()),
@@ -216,7 +297,7 @@ fn context(
             domains: Domains::default(),
             secrets: Secrets::new(settings.secret_namespaces.as_deref()),
             tasks: Arc::new(tasks),
-            binders: Binders::new(clients.writes.clone()),
+            reviews: Reviews::new(clients.writes.clone()),
             installation: Installation::default(),
             skew: Skew::default(),
             queue: Arc::new(Queue::new()),
@@ -259,6 +340,7 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
         if timeout(DOMAINS_BOUND, ready).await.is_err() {
             warn!("some trust domains are not there yet; looking at identities all the same");
         }
+        reload(&ctx).await;
         follow::everything(&ctx);
         for _ in 0..workers {
             let c = Arc::clone(&ctx);
@@ -273,6 +355,16 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
             }
         }
         team.shutdown().await;
+    }
+}
+
+/// What ended while nobody led is in the audit log; a log that can't be read is no reason to keep
+/// what is over alive.
+async fn reload(ctx: &Arc<Context>) {
+    if let Err(why) = crate::revocation::reload(ctx).await {
+        warn!(
+            "can't read the audit log: certificates of identities that vanished while nobody led are not in the revocation lists: {why}"
+        );
     }
 }
 
@@ -300,6 +392,9 @@ async fn work(ctx: &Context) {
         };
         let (kind, result) = match &key {
             Work::Identity(identity) => ("identity", identity::reconcile(ctx, identity).await),
+            Work::Delegation(delegation) => {
+                ("delegation", delegation::reconcile(ctx, delegation).await)
+            }
             Work::Orphan(secret) => ("orphan", identity::sweep(ctx, secret).await),
         };
         hand.outcome = match result {
@@ -317,6 +412,7 @@ async fn work(ctx: &Context) {
                 Outcome::Failed {
                     urgency: match &key {
                         Work::Identity(identity) => identity::urgency(ctx, identity),
+                        Work::Delegation(delegation) => delegation::urgency(ctx, delegation),
                         Work::Orphan(_) => Urgency::Retire,
                     },
                 }
@@ -385,6 +481,7 @@ async fn measure(ctx: &Context) {
             soonest = soonest.into_iter().chain(live).min();
         });
         ctx.metrics.soonest_expiry(soonest);
+        ctx.revocations.prune(now);
         sleep(MEASURE_EVERY).await;
     }
 }
@@ -407,6 +504,7 @@ fn health(
     let synced: Check = Arc::new(move || {
         let all = [
             c.identities.seen().synced(),
+            c.delegations.objects.seen().synced(),
             c.trust_domains.synced(),
             c.owners.synced(),
             c.namespaces.synced(),

@@ -2,13 +2,14 @@
 
 use countersign_api as api;
 use countersign_core::{Grant, Requester, Subject, SubjectKind};
+use kube::ResourceExt as _;
 
 use crate::identity::OwnerState;
-use crate::identity::grant;
 
 /// An owner as identities see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Owner {
+    pub(crate) uid: String,
     pub(crate) state: OwnerState,
     pub(crate) grants: Vec<Grant>,
     pub(crate) subjects: Vec<Subject>,
@@ -18,12 +19,13 @@ impl Owner {
     pub(crate) fn of(object: &api::AgentOwner) -> Self {
         let spec = &object.spec;
         Self {
+            uid: object.uid().unwrap_or_default(),
             state: match spec.desired_state {
                 api::OwnerState::Active => OwnerState::Active,
                 api::OwnerState::Suspended => OwnerState::Suspended,
                 api::OwnerState::Departed => OwnerState::Departed,
             },
-            grants: spec.grants.iter().map(grant).collect(),
+            grants: crate::grant::grants(&spec.grants),
             subjects: spec.subjects.iter().map(subject).collect(),
         }
     }

@@ -21,13 +21,22 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Beyond so many remembered answers the old ones are dropped.
 const MANY: usize = 10_000;
 
-/// Answers to "may this requester name this owner?".
-pub(crate) struct Binders {
+/// Answers to "may this requester do that?".
+pub(crate) struct Reviews {
     client: Client,
-    answers: Mutex<HashMap<(Requester, String), (Instant, bool)>>,
+    answers: Mutex<HashMap<(Requester, Act), (Instant, bool)>>,
 }
 
-impl Binders {
+/// What somebody may or may not do, as RBAC has it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Act {
+    /// Verb `bind` on `agentowners/<name>`.
+    Bind { owner: String },
+    /// Verb `delegate` on `agentidentities/<name>`.
+    Delegate { namespace: String, agent: String },
+}
+
+impl Reviews {
     pub(crate) fn new(client: Client) -> Self {
         Self {
             client,
@@ -37,7 +46,26 @@ impl Binders {
 
     /// Does `requester` hold verb `bind` on `agentowners/<owner>`?
     pub(crate) async fn may_bind(&self, requester: &Requester, owner: &str) -> Admits {
-        let key = (requester.clone(), owner.to_owned());
+        let owner = owner.to_owned();
+        self.may(requester, Act::Bind { owner }).await
+    }
+
+    /// Does `requester` hold verb `delegate` on `agentidentities/<agent>`?
+    pub(crate) async fn may_delegate(
+        &self,
+        requester: &Requester,
+        namespace: &str,
+        agent: &str,
+    ) -> Admits {
+        let act = Act::Delegate {
+            namespace: namespace.to_owned(),
+            agent: agent.to_owned(),
+        };
+        self.may(requester, act).await
+    }
+
+    async fn may(&self, requester: &Requester, act: Act) -> Admits {
+        let key = (requester.clone(), act);
         let remembered = self.answers.lock().get(&key).copied();
         if let Some((at, allowed)) = remembered
             && at.elapsed() < FRESH
@@ -45,7 +73,7 @@ impl Binders {
             return verdict(allowed);
         }
         let reviews: Api<SubjectAccessReview> = Api::all(self.client.clone());
-        let review = review(requester, owner);
+        let review = review(requester, &key.1);
         match timeout(LIMIT, reviews.create(&PostParams::default(), &review)).await {
             Ok(Ok(answer)) => {
                 let allowed = answer.status.is_some_and(|status| status.allowed);
@@ -66,7 +94,13 @@ fn verdict(allowed: bool) -> Admits {
     if allowed { Admits::Yes } else { Admits::No }
 }
 
-fn review(requester: &Requester, owner: &str) -> SubjectAccessReview {
+fn review(requester: &Requester, act: &Act) -> SubjectAccessReview {
+    let (resource, namespace, name, verb) = match act {
+        Act::Bind { owner } => ("agentowners", None, owner, "bind"),
+        Act::Delegate { namespace, agent } => {
+            ("agentidentities", Some(namespace), agent, "delegate")
+        }
+    };
     SubjectAccessReview {
         spec: SubjectAccessReviewSpec {
             user: Some(requester.username.clone()),
@@ -74,9 +108,10 @@ fn review(requester: &Requester, owner: &str) -> SubjectAccessReview {
             groups: Some(requester.groups.clone()),
             resource_attributes: Some(ResourceAttributes {
                 group: Some("countersign.dev".to_owned()),
-                resource: Some("agentowners".to_owned()),
-                name: Some(owner.to_owned()),
-                verb: Some("bind".to_owned()),
+                resource: Some(resource.to_owned()),
+                namespace: namespace.cloned(),
+                name: Some(name.clone()),
+                verb: Some(verb.to_owned()),
                 ..ResourceAttributes::default()
             }),
             ..SubjectAccessReviewSpec::default()

@@ -170,14 +170,19 @@ impl Operator {
     pub(crate) fn start(kubeconfig: &Path, dir: &Path, name: &str, arguments: &[&str]) -> Self {
         let log = dir.join(format!("operator-{name}.log"));
         let file = std::fs::File::create(&log).unwrap();
-        let quiet: &[&str] = if arguments.contains(&"--metrics-listen") {
-            &[]
-        } else {
-            &["--metrics-listen", "none"]
-        };
+        let audit = format!("sqlite:{}", dir.join(format!("audit-{name}.db")).display());
+        let defaults = [
+            ("--metrics-listen", "none"),
+            ("--publish-listen", "none"),
+            ("--audit", audit.as_str()),
+        ];
+        let defaults = defaults
+            .into_iter()
+            .filter(|(flag, _)| !arguments.contains(flag))
+            .flat_map(|(flag, value)| [flag, value]);
         let child = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .arg("run")
-            .args(quiet)
+            .args(defaults)
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
             .env("RUST_LOG", "info,countersign_controller=debug")

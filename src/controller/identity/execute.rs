@@ -3,19 +3,24 @@
 //! before its deletion.
 
 use countersign_api as api;
-use countersign_authority::{AuthorityError, Leaf, LeafKey, LeafRequest, RequestedKey};
+use countersign_audit::Kind;
+use countersign_authority::{
+    AuthorityError, Leaf, LeafKey, LeafRequest, RequestedKey, RevocationReason,
+};
 use countersign_runtime::{ObjectKey, merge_patch};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Resource as _, ResourceExt as _};
 use serde_json::json;
 use tracing::{debug, info, warn};
 
 use super::observed::{Certificate, CredentialSeen, Delivery, Observed, Refusal, SecretVersion};
 use super::plan::{Credential, Issue, Plan, Status};
-use super::{parse, plan};
+use super::store::Object;
+use super::{parse, plan, record};
 use crate::context::Context;
+use crate::revocation::Issued;
 use crate::secret::{self, Content, Held, UID_LABEL};
 use crate::task::KindKey;
 use crate::trust_domain::Signing;
@@ -229,6 +234,19 @@ async fn issue(
         Ok(leaf) => leaf,
         Err(why) => return Ok(Step::Refused(crate::trust_domain::refusal(&why))),
     };
+    // A crash from here on leaves a record of something that nobody holds.
+    if let Err(why) = ctx.audit.granting(record::issued(seen, order, &leaf)).await {
+        return Ok(Step::Refused(why));
+    }
+    ctx.revocations.issued(
+        &seen.identity.uid,
+        Issued {
+            serial_number: leaf.serial_number.as_str().into(),
+            trust_domain: seen.identity.trust_domain.as_str().into(),
+            authority: leaf.authority_id.as_str().into(),
+            not_after: leaf.not_after,
+        },
+    );
     let written = match &seen.identity.delivery {
         Delivery::Secret { name } => {
             match put_secret(ctx, object, seen, order, name, &leaf, &signing).await? {
@@ -390,14 +408,14 @@ async fn put_status(
     let call = identities.patch_status(name, &params, &patch);
     match ctx.gate.run(call).await {
         Ok(stored) => {
-            let over = status.conditions.iter().any(|it| it.kind == "Completed");
-            if over && seen.recorded.completed.is_none() {
-                let reason = status.conditions.first().map(|it| it.reason.clone());
-                info!(identity = %key, reason = reason.unwrap_or_default(), "identity is over");
-            }
-            let stored = ctx.identities.wrote(key, stored);
+            told(ctx, key, seen, before, status);
+            let stored = ctx.identities.wrote(key, Object::of(stored));
             ctx.index.put(key, stored.links());
-            ctx.events.refused(before, object, &after).await;
+            let known = before.map_or(&[][..], |status| &status.conditions);
+            let reference = object.object_ref(&());
+            ctx.events
+                .refused(known, reference, &after.conditions, "Issue")
+                .await;
             Ok(Step::Done)
         }
         // Changed or gone meanwhile: what it is now is asked of the API server itself.
@@ -410,6 +428,40 @@ async fn put_status(
             })
         }
         Err(why) => Err(writing("the status")(why)),
+    }
+}
+
+/// What has just been written may take a certificate's worth away: lists have it from now on, and
+/// the audit log will.
+fn told(
+    ctx: &Context,
+    key: &ObjectKey,
+    seen: &Observed,
+    before: Option<&api::AgentIdentityStatus>,
+    status: &Status,
+) {
+    let known = before.map_or(&[][..], |status| &status.conditions);
+    let newly = |kind: &str| {
+        let is = status.conditions.iter().any(|it| it.kind == kind);
+        is && !crate::condition::is_true(known, kind)
+    };
+    let (uid, now) = (&seen.identity.uid, seen.now);
+    let mut record = None;
+    if newly("Completed") {
+        let reason = status.conditions.first().map(|it| it.reason.clone());
+        info!(identity = %key, reason = reason.unwrap_or_default(), "identity is over");
+        let reason = RevocationReason::CessationOfOperation;
+        ctx.revocations.revoke(uid, now, reason);
+        record = record::changed(seen, status, Kind::IdentityEnded);
+    } else if newly("Suspended") {
+        let reason = RevocationReason::CertificateHold;
+        ctx.revocations.revoke(uid, now, reason);
+        record = record::changed(seen, status, Kind::IdentitySuspended);
+    } else if newly("Stalled") {
+        record = record::changed(seen, status, Kind::IdentityRefused);
+    }
+    if let Some(record) = record {
+        ctx.audit.later(record);
     }
 }
 
@@ -432,7 +484,7 @@ async fn refresh(
         Api::namespaced(ctx.clients.reads.clone(), key.namespace());
     let live = identities.get_opt(&key.name).await?;
     if let Some(live) = &live {
-        ctx.identities.wrote(key, live.clone());
+        ctx.identities.wrote(key, Object::of(live.clone()));
     }
     Ok(live.filter(|live| live.uid() == object.uid()))
 }

@@ -14,6 +14,8 @@ mod over;
 mod parse;
 mod plan;
 mod reconcile;
+mod record;
+mod stage;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -23,7 +25,8 @@ pub(crate) use observe::urgency;
 pub(crate) use observed::{
     Admits, Certificate, Identity, OwnerState, Refusal, SecretVersion, TaskRef, TaskSeen, TaskState,
 };
-pub(crate) use parse::{created, grant};
-pub(crate) use plan::{BACKDATE, renewal};
-pub(crate) use reconcile::{reconcile, sweep};
+pub(crate) use parse::{created, requester};
+pub(crate) use plan::{BACKDATE, renewal, whole_seconds};
+pub(crate) use reconcile::{instant, reconcile, sweep};
+pub(crate) use stage::Stage;
 pub(crate) use store::{Identities, Object};

@@ -159,7 +159,7 @@ async fn owner(ctx: &Context, identity: &Identity, issued: bool) -> kube::Result
     let admits = match &identity.requester {
         Some(requester) if owner.has(requester) => Admits::Yes,
         Some(requester) if owner.state == OwnerState::Active => {
-            ctx.binders.may_bind(requester, &identity.owner).await
+            ctx.reviews.may_bind(requester, &identity.owner).await
         }
         _ => Admits::No,
     };

@@ -2,7 +2,7 @@
 
 use countersign_api as api;
 use countersign_authority::KeyAlgorithm;
-use countersign_core::{Constraints, Grant, Outcome, Requester};
+use countersign_core::{Outcome, Requester};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as ApiCondition, Time};
 use kube::ResourceExt as _;
@@ -29,7 +29,7 @@ pub(crate) fn identity(object: &api::AgentIdentity) -> Identity {
             name: spec.task_ref.name.clone(),
             uid: spec.task_ref.uid.clone(),
         },
-        grants: spec.grants.iter().map(grant).collect(),
+        grants: crate::grant::grants(&spec.grants),
         delivery: match credential.delivery {
             api::Delivery::Secret => Delivery::Secret {
                 name: secret_name(object),
@@ -74,16 +74,8 @@ pub(crate) fn secret_key(object: &api::AgentIdentity) -> countersign_runtime::Ob
     countersign_runtime::ObjectKey::new(object.namespace().as_deref(), &secret_name(object))
 }
 
-/// A grant of the API.
-pub(crate) fn grant(grant: &api::Grant) -> Grant {
-    Grant {
-        actions: grant.actions.clone(),
-        resources: grant.resources.clone(),
-        constraints: Constraints::default(),
-    }
-}
-
-fn requester(stamp: &api::Requester) -> Requester {
+/// The stamp of admission.
+pub(crate) fn requester(stamp: &api::Requester) -> Requester {
     Requester {
         username: stamp.username.clone(),
         uid: stamp.uid.clone(),

@@ -87,7 +87,8 @@ pub(crate) async fn sweep(ctx: &Context, key: &ObjectKey) -> Result<Outcome, Pas
     Ok(settled)
 }
 
-fn instant(ctx: &Context, moment: Timestamp) -> Instant {
+/// When a moment by the wall clock is, by the one that never jumps.
+pub(crate) fn instant(ctx: &Context, moment: Timestamp) -> Instant {
     let wait = moment.duration_since(ctx.clock.now());
     let wait = Duration::try_from(wait).unwrap_or_default();
     Instant::now() + wait + SLACK

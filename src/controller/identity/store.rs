@@ -1,20 +1,16 @@
-//! The identities, as last written by us or as seen since.
-
-use std::collections::HashMap;
-use std::sync::Arc;
+//! The identities in memory.
 
 use countersign_api::AgentIdentity;
-use countersign_runtime::{ObjectKey, Store};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use parking_lot::Mutex;
 use tracing::error;
 
 use super::parse;
+use super::stage::Stage;
 use crate::condition;
 use crate::index::Links;
+use crate::newest::{Newest, Versioned};
 use crate::task::KindKey;
-use crate::version;
 
 /// An identity without what nobody here reads, packed: as JSON it takes a third of the memory that
 /// its many small strings take, and most are looked at twice in their life. Equal when it is the
@@ -26,18 +22,20 @@ pub(crate) struct Object {
     version: Box<str>,
     name: Box<str>,
     created: Timestamp,
+    stage: Stage,
     /// Of the certificate that will be renewed.
     live_until: Option<Timestamp>,
     /// Of the bundle in its Secret, and until when that lives.
     bundle: Option<(i64, Timestamp)>,
 }
 
-/// All identities. What we wrote counts until the watch shows something newer, so that no pass
-/// decides on a status that is already history.
-#[derive(Debug, Default)]
-pub(crate) struct Identities {
-    seen: Arc<Store<Object>>,
-    written: Mutex<HashMap<ObjectKey, Arc<Object>>>,
+/// All identities.
+pub(crate) type Identities = Newest<Object>;
+
+impl Versioned for Object {
+    fn version(&self) -> &str {
+        &self.version
+    }
 }
 
 impl PartialEq for Object {
@@ -60,6 +58,7 @@ impl Object {
             version: object.resource_version().unwrap_or_default().into(),
             name: object.name_any().into(),
             created: parse::created(&object),
+            stage: Stage::of(&object),
             live_until: certificate
                 .filter(|certificate| certificate.renewal_time.is_some())
                 .map(|certificate| certificate.not_after.0),
@@ -78,10 +77,6 @@ impl Object {
             .ok()
     }
 
-    pub(crate) fn version(&self) -> &str {
-        &self.version
-    }
-
     pub(crate) fn uid(&self) -> &str {
         &self.uid
     }
@@ -92,6 +87,10 @@ impl Object {
 
     pub(crate) fn created(&self) -> Timestamp {
         self.created
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.stage
     }
 
     /// When its certificate ends, if it has one that will be renewed.
@@ -124,57 +123,5 @@ impl Object {
             secret: secret.then(|| parse::secret_name(object).into()),
             live: !over && object.metadata.deletion_timestamp.is_none(),
         })
-    }
-}
-
-impl Identities {
-    /// The store that the watch fills.
-    pub(crate) fn seen(&self) -> &Arc<Store<Object>> {
-        &self.seen
-    }
-
-    /// The newest that is known.
-    pub(crate) fn get(&self, key: &ObjectKey) -> Option<Arc<Object>> {
-        let seen = self.seen.get(key);
-        let written = self.written.lock().get(key).cloned();
-        match (written, seen) {
-            (Some(ours), Some(seen)) if version::newer(ours.version(), seen.version()) => {
-                Some(ours)
-            }
-            (_, seen) => seen,
-        }
-    }
-
-    /// We wrote this, or read it from the API server itself.
-    pub(crate) fn wrote(&self, key: &ObjectKey, object: AgentIdentity) -> Arc<Object> {
-        let object = Arc::new(Object::of(object));
-        let mut written = self.written.lock();
-        // Only what is ahead of the watch is kept: it may have brought this already, or the end.
-        let ahead = self
-            .seen
-            .get(key)
-            .is_some_and(|seen| version::newer(object.version(), seen.version()));
-        if ahead {
-            written.insert(key.clone(), Arc::clone(&object));
-        }
-        object
-    }
-
-    /// The watch brought something. Is it news, or what we wrote ourselves?
-    pub(crate) fn is_news(&self, key: &ObjectKey, seen: Option<&Object>) -> bool {
-        let mut written = self.written.lock();
-        let Some(seen) = seen else {
-            written.remove(key);
-            return true;
-        };
-        match written.get(key) {
-            Some(ours) if version::newer(ours.version(), seen.version()) => false,
-            Some(ours) => {
-                let own = ours.version() == seen.version();
-                written.remove(key);
-                !own
-            }
-            None => true,
-        }
     }
 }

@@ -8,12 +8,14 @@
 //! two writers one loses, and nothing was signed by the loser.
 
 mod domain;
+mod keys;
 mod plan;
 mod publish;
 mod reconcile;
 mod stored;
 
 pub(crate) use domain::{Domains, Signing};
+pub(crate) use keys::{KEYS_LABEL, Keys};
 pub(crate) use plan::refusal;
 pub(crate) use reconcile::reconcile;
 pub(crate) use stored::AUTHORITY_LABEL;

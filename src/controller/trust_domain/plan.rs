@@ -11,6 +11,7 @@ use countersign_authority::{
 use jiff::Timestamp;
 
 use super::domain::{Domain, Signing};
+use super::keys::Keys;
 use crate::identity::Refusal;
 
 /// Everything that decides about one trust domain.
@@ -19,6 +20,7 @@ pub(crate) struct Observed<'a> {
     pub(crate) name: &'a str,
     pub(crate) spec: &'a api::TrustDomainSpec,
     pub(crate) stored: Stored,
+    pub(crate) keys: Result<Arc<Keys>, Refusal>,
     /// The bundle that is published has this digest.
     pub(crate) published: Option<String>,
     /// The last bundle of an authority of one's own: its digest, where that is known, and its
@@ -54,12 +56,16 @@ pub(crate) struct Plan {
 /// Decides.
 pub(crate) fn plan(seen: Observed<'_>) -> Plan {
     let spec = seen.spec;
+    let keys = seen.keys.clone();
     let seconds = |seconds: i64| u64::try_from(seconds).unwrap_or(0);
     let domain = |signing| Domain {
         selector: spec.namespace_selector.clone(),
         default_ttl_seconds: seconds(spec.default_certificate_ttl_seconds),
         max_ttl_seconds: seconds(spec.max_certificate_ttl_seconds),
         max_lifetime_seconds: seconds(spec.max_identity_lifetime_seconds),
+        max_delegation_seconds: seconds(spec.max_delegation_lifetime_seconds),
+        published: false, // known only when it was done
+        keys: keys.clone(),
         signing,
     };
     match &seen.stored {

@@ -4,26 +4,28 @@
 use std::collections::BTreeMap;
 
 use countersign_authority::Bundle;
+use countersign_statement::KeyRing;
 use k8s_openapi::api::certificates::v1::{ClusterTrustBundle, ClusterTrustBundleSpec};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
 
+use super::domain::document;
 use crate::context::Context;
 use crate::identity::Refusal;
-use crate::secret::{MANAGED_BY, MANAGED_BY_LABEL};
+use crate::secret::{BUNDLE_ANNOTATION, MANAGED_BY, MANAGED_BY_LABEL};
 use crate::write::WriteError;
 
 /// The signer that ClusterTrustBundles are published for.
 const SIGNER_NAME: &str = "countersign.dev/agent";
-/// How often verifiers should fetch the bundle again: well within the propagation of a rotation.
-const REFRESH_HINT_SECONDS: u64 = 60;
 /// Digest of the bundle that is published.
 const DIGEST_ANNOTATION: &str = "countersign.dev/bundle-digest";
 
-/// What came of it: the digest that is published now, and what is wrong.
+/// What came of it: the digest of the bundle that is published now, whether the signing keys are,
+/// and what is wrong.
 pub(crate) struct Published {
     pub(crate) digest: Option<String>,
+    pub(crate) keys: bool,
     pub(crate) trouble: Option<Refusal>,
 }
 
@@ -31,19 +33,25 @@ pub(crate) struct Published {
 ///
 /// What can't be read or written is told and tried again at the next pass; it keeps nobody from
 /// signing.
-pub(crate) async fn publish(ctx: &Context, domain: &str, bundle: &Bundle) -> Published {
+pub(crate) async fn publish(
+    ctx: &Context,
+    domain: &str,
+    bundle: &Bundle,
+    ring: Option<&KeyRing>,
+) -> Published {
     let unread = |why: kube::Error| {
         Some(Refusal {
             reason: "BundleNotRead",
             message: format!("can't read what is published: {why}"),
         })
     };
-    let config_map = publish_config_map(ctx, domain, bundle).await;
+    let config_map = publish_config_map(ctx, domain, bundle, ring).await;
     let config_map = config_map.unwrap_or_else(unread);
     let trust_bundle = publish_trust_bundle(ctx, domain, bundle).await;
     let trust_bundle = trust_bundle.unwrap_or_else(unread);
     let digest = config_map.is_none().then(|| bundle.digest());
     Published {
+        keys: digest.is_some() && ring.is_some(),
         digest,
         trouble: config_map.or(trust_bundle),
     }
@@ -53,23 +61,22 @@ pub(crate) async fn publish(ctx: &Context, domain: &str, bundle: &Bundle) -> Pub
 pub(crate) async fn last_published(
     ctx: &Context,
     domain: &str,
-) -> kube::Result<(Option<String>, u64)> {
+) -> kube::Result<(Option<String>, Option<u64>)> {
     let reads: Api<ConfigMap> = Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
     let found = reads.get_opt(&format!("{domain}-bundle")).await?;
     let Some(found) = found.filter(ours) else {
-        return Ok((None, 0));
+        return Ok((None, None));
     };
-    let digest = found.annotations().get(DIGEST_ANNOTATION).cloned();
-    let json = found.data.as_ref().and_then(|data| data.get("bundle.json"));
-    let json = json.and_then(|json| serde_json::from_str::<serde_json::Value>(json).ok());
-    let sequence = json.and_then(|json| json.get("spiffe_sequence")?.as_u64());
-    Ok((digest, sequence.unwrap_or(0)))
+    let told = |key: &str| found.annotations().get(key).cloned();
+    let sequence = told(BUNDLE_ANNOTATION).and_then(|it| it.parse().ok());
+    Ok((told(DIGEST_ANNOTATION), sequence))
 }
 
 async fn publish_config_map(
     ctx: &Context,
     domain: &str,
     bundle: &Bundle,
+    ring: Option<&KeyRing>,
 ) -> kube::Result<Option<Refusal>> {
     let name = format!("{domain}-bundle");
     let reads: Api<ConfigMap> = Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
@@ -77,10 +84,7 @@ async fn publish_config_map(
     let mut wanted = ConfigMap {
         metadata: meta(&name, bundle),
         data: Some(BTreeMap::from([
-            (
-                "bundle.json".to_owned(),
-                bundle.spiffe_json(REFRESH_HINT_SECONDS),
-            ),
+            ("bundle.json".to_owned(), document(bundle, ring)),
             ("ca.crt".to_owned(), bundle.pem()),
         ])),
         ..ConfigMap::default()
@@ -171,10 +175,10 @@ fn meta(name: &str, bundle: &Bundle) -> ObjectMeta {
             MANAGED_BY_LABEL.to_owned(),
             MANAGED_BY.to_owned(),
         )])),
-        annotations: Some(BTreeMap::from([(
-            DIGEST_ANNOTATION.to_owned(),
-            bundle.digest(),
-        )])),
+        annotations: Some(BTreeMap::from([
+            (DIGEST_ANNOTATION.to_owned(), bundle.digest()),
+            (BUNDLE_ANNOTATION.to_owned(), bundle.sequence.to_string()),
+        ])),
         ..ObjectMeta::default()
     }
 }

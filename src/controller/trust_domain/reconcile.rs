@@ -1,10 +1,12 @@
 //! One pass over one trust domain.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_api as api;
-use countersign_authority::{AuthorityStatus, Bundle};
+use countersign_authority::{AuthorityStatus, Bundle, SlotState};
 use countersign_runtime::{ObjectKey, Outcome, Urgency, merge_patch};
+use countersign_statement::{KeyStatus, Purpose};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
@@ -14,6 +16,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::domain::Domain;
+use super::keys::{self, StoredKeys};
 use super::plan::{Observed, Plan, Stored, plan};
 use super::publish::{Published, last_published, publish};
 use super::stored;
@@ -55,14 +58,24 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
     let known = object.status.as_ref().map(|it| it.authorities.as_slice());
     let known = known.unwrap_or_default();
     let (stored, secret) = stored::read(ctx, name, &object.spec, known, now).await?;
-    let published = published_digest(ctx, name, &stored).await;
+    let known = object.status.as_ref().map(|it| it.signing_keys.as_slice());
+    let stored_keys = keys::read(ctx, name, &object.spec, known.unwrap_or_default()).await?;
+    let published = already_published(ctx, name, &stored, &stored_keys).await;
+    let want = keys::wanted(ctx, name, &object.spec, published.keys);
+    let before = ctx.domains.get(name).and_then(|it| it.keys.clone().ok());
+    let keys = keys::bring_forward(ctx, name, &want, stored_keys, before, now).await;
+    let keys = keys.map_err(|source| DomainError::Write {
+        what: "the signing keys' Secret",
+        source,
+    })?;
     let last_own = last_own(ctx, name, &object, &stored).await?;
     let planned = plan(Observed {
         now,
         name,
         spec: &object.spec,
         stored,
-        published,
+        keys,
+        published: published.digest,
         last_own,
         delivered: delivered(ctx, name, now),
         propagation_seconds: ctx.propagation_seconds,
@@ -79,7 +92,7 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
         }
     }
     let outcome = match &planned.domain.signing {
-        Ok(signing) => publish(ctx, name, &signing.bundle).await,
+        Ok(signing) => publish(ctx, name, &signing.bundle, planned.domain.ring()).await,
         Err(why) => {
             warn!(
                 trust_domain = name,
@@ -88,15 +101,16 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
                 why.message
             );
             if let Some(sequence) = planned.withdraw {
-                publish(ctx, name, &Bundle::new(sequence, [])).await;
+                publish(ctx, name, &Bundle::new(sequence, []), planned.domain.ring()).await;
             }
             Published {
                 digest: None,
+                keys: false,
                 trouble: Some(Refusal::clone(why)),
             }
         }
     };
-    install(ctx, name, &planned);
+    install(ctx, name, &planned, outcome.keys);
     put_status(ctx, &object, &planned, &outcome, now).await?;
     if matches!(&planned.domain.signing, Err(why) if why.reason == stored::FORBIDDEN) {
         return Ok(Outcome::Failed {
@@ -108,13 +122,30 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
     })
 }
 
-/// What is published is known by its content; that this bundle is out there counts from then on.
-async fn published_digest(ctx: &Context, name: &str, stored: &Stored) -> Option<String> {
-    let Stored::BuiltIn(Ok(set)) = stored else {
-        return None;
+/// What is published is known by its content; that it is out there counts from then on.
+async fn already_published(
+    ctx: &Context,
+    name: &str,
+    stored: &Stored,
+    keys: &StoredKeys,
+) -> Published {
+    let ring = keys.ring.as_ref().ok();
+    // An authority of one's own has its signing keys published at the end of the pass before.
+    let bundle = match stored {
+        Stored::BuiltIn(Ok(set)) if set.active().is_some() => set.bundle(),
+        _ => {
+            let before = ctx.domains.get(name);
+            let same = before.is_some_and(|before| before.published && before.ring() == ring);
+            return Published {
+                digest: None,
+                keys: same,
+                trouble: None,
+            };
+        }
     };
-    set.active()?;
-    publish(ctx, name, &set.bundle()).await.digest
+    // A ring without keys isn't there yet.
+    let ring = ring.filter(|ring| !ring.trust_domain().is_empty());
+    publish(ctx, name, &bundle, ring).await
 }
 
 /// What is distrusted signs nothing from this moment on, also when its successor can't be stored.
@@ -150,7 +181,7 @@ async fn last_own(
     let told = object.status.as_ref().and_then(|it| it.bundle_sequence);
     let told = told.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
     let (digest, sequence) = last_published(ctx, name).await?;
-    Ok((digest, sequence.max(told)))
+    Ok((digest, sequence.unwrap_or(told)))
 }
 
 /// The least sequence number of the bundles in the live Secrets of the trust domain.
@@ -164,15 +195,18 @@ fn delivered(ctx: &Context, name: &str, now: Timestamp) -> Option<i64> {
 }
 
 /// From now on this signs; what must be issued anew is looked at.
-fn install(ctx: &Context, name: &str, planned: &Plan) {
+fn install(ctx: &Context, name: &str, planned: &Plan, published: bool) {
     let before = ctx.domains.get(name);
     let changed = before.is_none_or(|before| differs(&before, &planned.domain));
-    ctx.domains.put(name, planned.domain.clone());
+    let mut domain = planned.domain.clone();
+    domain.published = published;
+    ctx.domains.put(name, domain);
     if let Some(active) = planned.authorities.first() {
         ctx.metrics.authority_expiry(name, active.not_after);
     }
     if changed {
         ctx.look_at_all(ctx.index.of_domain(name));
+        crate::follow::delegations_of_domain(ctx, name);
     }
 }
 
@@ -184,7 +218,14 @@ fn differs(a: &Domain, b: &Domain) -> bool {
         (Err(a), Err(b)) => a != b,
         _ => true,
     };
+    let keys = match (&a.keys, &b.keys) {
+        (Ok(a), Ok(b)) => !Arc::ptr_eq(a, b),
+        (Err(a), Err(b)) => a != b,
+        _ => true,
+    };
     signing
+        || keys
+        || a.max_delegation_seconds != b.max_delegation_seconds
         || a.selector != b.selector
         || a.default_ttl_seconds != b.default_ttl_seconds
         || a.max_ttl_seconds != b.max_ttl_seconds
@@ -272,6 +313,15 @@ fn status(
     if let Err(why) = &planned.domain.signing {
         conditions.push(make("Stalled", true, why.reason, &why.message));
     }
+    conditions.push(match &planned.domain.keys {
+        Ok(_) => make(
+            "KeysActive",
+            true,
+            "Active",
+            "signing keys are stored and sign",
+        ),
+        Err(why) => make("KeysActive", false, why.reason, &why.message),
+    });
     conditions.push(match &published.trouble {
         None => make(
             "BundlePublished",
@@ -310,22 +360,46 @@ fn status(
             }
             _ => planned.authorities.iter().map(authority).collect(),
         },
-        signing_keys: Vec::new(),
-        bundle_sequence: planned.domain.signing.as_ref().ok().map(|it| it.sequence()),
+        signing_keys: match planned.domain.ring() {
+            Some(ring) => ring.statuses().iter().map(signing_key).collect(),
+            // What can't be seen isn't forgotten.
+            None => {
+                let known = object.status.as_ref().map(|it| it.signing_keys.clone());
+                known.unwrap_or_default()
+            }
+        },
+        bundle_sequence: planned.domain.sequence(),
         conditions,
     }
 }
 
+fn signing_key(key: &KeyStatus) -> api::SigningKeyStatus {
+    api::SigningKeyStatus {
+        id: key.kid.clone(),
+        purpose: match key.purpose {
+            Purpose::Statements => api::SigningKeyPurpose::Statements,
+            Purpose::Lists => api::SigningKeyPurpose::Lists,
+            Purpose::Checkpoints => api::SigningKeyPurpose::Checkpoints,
+        },
+        slot: slot(key.state),
+        not_before: Time(key.not_before),
+        not_after: Time(key.not_after),
+    }
+}
+
+fn slot(state: SlotState) -> api::SlotState {
+    match state {
+        SlotState::Prepared => api::SlotState::Prepared,
+        SlotState::Active => api::SlotState::Active,
+        SlotState::Retired => api::SlotState::Retired,
+        SlotState::Distrusted => api::SlotState::Distrusted,
+    }
+}
+
 fn authority(status: &AuthorityStatus) -> api::AuthorityStatus {
-    use countersign_authority::SlotState;
     api::AuthorityStatus {
         id: status.id.to_string(),
-        slot: match status.slot {
-            SlotState::Prepared => api::SlotState::Prepared,
-            SlotState::Active => api::SlotState::Active,
-            SlotState::Retired => api::SlotState::Retired,
-            SlotState::Distrusted => api::SlotState::Distrusted,
-        },
+        slot: slot(status.slot),
         not_before: Time(status.not_before),
         not_after: Time(status.not_after),
     }

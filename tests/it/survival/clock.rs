@@ -1,7 +1,7 @@
 //! The operator's clock and the API server's disagree.
 
 use countersign_api::TrustDomain;
-use countersign_controller::{OperatorError, Settings, run};
+use countersign_controller::{AuditSettings, OperatorError, Settings, run};
 use countersign_runtime::Clock;
 use jiff::SignedDuration;
 use kube::api::Api;
@@ -93,6 +93,12 @@ impl Running {
             listen: None,
             propagation_seconds: 120,
             watch_seconds: 60,
+            audit: AuditSettings {
+                url: "sqlite::memory:".to_owned(),
+                writer: "clock".to_owned(),
+            },
+            publish: None,
+            revocation_seconds: 60,
             clock: Clock::shifted(by),
         };
         let config = world.plane().config().unwrap();

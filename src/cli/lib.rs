@@ -1,1 +1,0 @@
-//! `kubectl countersign`: looks at delegations, follows them back, verifies, makes and revokes them.

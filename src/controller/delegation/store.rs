@@ -1,0 +1,360 @@
+//! The delegations in memory, and who names whom.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_api::{Delegation, DelegationState};
+use countersign_core::SpiffeId;
+use countersign_runtime::ObjectKey;
+use countersign_statement::Digest;
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use parking_lot::Mutex;
+use tracing::error;
+
+use crate::condition::is_true;
+use crate::identity::created;
+use crate::index::Multi;
+use crate::newest::{Newest, Versioned};
+
+/// A delegation, packed as JSON, and what is asked of it often. Equal when it is the same version.
+#[derive(Debug, Clone)]
+pub(crate) struct Object {
+    packed: Box<[u8]>,
+    version: Box<str>,
+    pub(crate) facts: Facts,
+}
+
+/// What decides about the delegations below, without unpacking.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub(crate) uid: Arc<str>,
+    pub(crate) created: Timestamp,
+    pub(crate) delegator: Party,
+    pub(crate) delegate: ObjectKey,
+    pub(crate) parent: Option<ObjectKey>,
+    pub(crate) latched: Latched,
+    pub(crate) revoked: bool,
+    pub(crate) deleting: bool,
+    /// Message of its end.
+    pub(crate) completed: Option<Box<str>>,
+    pub(crate) ready: bool,
+    /// Message of what holds it back.
+    pub(crate) held: Option<Box<str>>,
+    pub(crate) digest: Option<Digest>,
+    pub(crate) expires: Option<Timestamp>,
+    /// The trust domain that countersigned.
+    pub(crate) domain: Option<Arc<str>>,
+    /// What the delegator signed itself: its SPIFFE ID and `jti`, as far as they can be read.
+    pub(crate) signed: Option<(Arc<str>, Arc<str>)>,
+}
+
+/// Who hands on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Party {
+    Owner(Arc<str>),
+    Agent(ObjectKey),
+}
+
+/// UIDs as first seen.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Latched {
+    pub(crate) delegator: Option<Box<str>>,
+    pub(crate) delegate: Option<Box<str>>,
+    pub(crate) parent: Option<Box<str>>,
+}
+
+/// All delegations.
+#[derive(Debug, Default)]
+pub(crate) struct Delegations {
+    pub(crate) objects: Newest<Object>,
+    tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    named: HashMap<ObjectKey, Named>,
+    by_parent: Multi<ObjectKey>,
+    by_agent: Multi<ObjectKey>,
+    by_owner: Multi<Arc<str>>,
+    by_namespace: Multi<Arc<str>>,
+    by_digest: HashMap<Digest, ObjectKey>,
+    by_jti: HashMap<(Arc<str>, Arc<str>), BTreeSet<Claimant>>,
+}
+
+/// Who used a `jti`: the one that was granted with it, else the oldest, goes first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Claimant {
+    not_granted: bool,
+    created: Timestamp,
+    uid: Arc<str>,
+    key: ObjectKey,
+}
+
+/// What one delegation names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Named {
+    delegator: Party,
+    delegate: ObjectKey,
+    parent: Option<ObjectKey>,
+    digest: Option<Digest>,
+    jti: Option<((Arc<str>, Arc<str>), Claimant)>,
+}
+
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        self.version == other.version && self.facts.uid == other.facts.uid
+    }
+}
+
+impl Versioned for Object {
+    fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+impl Object {
+    /// Packs a delegation.
+    pub(crate) fn of(mut object: Delegation) -> Self {
+        object.metadata.managed_fields = None;
+        object.metadata.annotations = None;
+        object.metadata.labels = None;
+        Self {
+            version: object.resource_version().unwrap_or_default().into(),
+            facts: Facts::of(&object),
+            // What came as JSON goes as JSON.
+            packed: serde_json::to_vec(&object).unwrap_or_default().into(),
+        }
+    }
+
+    /// The delegation. `None` would be a bug here: what was packed can be read.
+    pub(crate) fn unpack(&self) -> Option<Delegation> {
+        serde_json::from_slice(&self.packed)
+            .inspect_err(|why| {
+                error!(
+                    uid = &*self.facts.uid,
+                    "can't read a packed delegation: {why}"
+                )
+            })
+            .ok()
+    }
+}
+
+impl Facts {
+    fn of(object: &Delegation) -> Self {
+        let (spec, status) = (&object.spec, object.status.as_ref());
+        let namespace = object.namespace().unwrap_or_default();
+        let key = |given: Option<&String>, name: &str| {
+            ObjectKey::new(Some(given.unwrap_or(&namespace)), name)
+        };
+        let delegator = match (&spec.from.owner, &spec.from.agent) {
+            (Some(owner), _) => Party::Owner(owner.name.as_str().into()),
+            (None, Some(agent)) => Party::Agent(key(None, &agent.name)),
+            (None, None) => Party::Owner("".into()), // the schema refuses it
+        };
+        let conditions = status.map_or(&[][..], |status| &status.conditions);
+        let message = |kind: &str| {
+            let mut all = conditions.iter();
+            all.find(|it| it.type_ == kind && it.status == "True")
+                .map(|it| it.message.as_str().into())
+        };
+        let uid = |uid: &str| -> Option<Box<str>> { Some(uid.into()) };
+        let spiffe_id = status
+            .and_then(|status| status.delegate.as_ref())
+            .and_then(|delegate| delegate.spiffe_id.as_deref());
+        Self {
+            uid: object.uid().unwrap_or_default().into(),
+            created: created(object),
+            delegator,
+            delegate: key(spec.to.namespace.as_ref(), &spec.to.name),
+            parent: spec
+                .parent_ref
+                .as_ref()
+                .map(|parent| key(parent.namespace.as_ref(), &parent.name)),
+            latched: Latched {
+                delegator: status
+                    .and_then(|it| it.delegator.as_ref())
+                    .and_then(|it| uid(&it.uid)),
+                delegate: status
+                    .and_then(|it| it.delegate.as_ref())
+                    .and_then(|it| uid(&it.uid)),
+                parent: status
+                    .and_then(|it| it.parent.as_ref())
+                    .and_then(|it| uid(&it.uid)),
+            },
+            revoked: spec.desired_state == DelegationState::Revoked,
+            deleting: object.metadata.deletion_timestamp.is_some(),
+            completed: message("Completed"),
+            ready: is_true(conditions, "Ready"),
+            held: message("Stalled").or_else(|| message("Reconciling")),
+            digest: status
+                .and_then(|status| status.digest.as_deref())
+                .and_then(|digest| Digest::parse(digest).ok()),
+            expires: status
+                .and_then(|status| status.expiration_time.as_ref())
+                .map(|time| time.0),
+            domain: spiffe_id.and_then(domain_of),
+            signed: spec.statement.as_deref().and_then(jti_of),
+        }
+    }
+}
+
+fn domain_of(spiffe_id: &str) -> Option<Arc<str>> {
+    let (domain, _) = spiffe_id.strip_prefix("spiffe://")?.split_once('/')?;
+    Some(domain.into())
+}
+
+/// Not verified: whoever copies another's `jti` only stands in his own way.
+fn jti_of(statement: &str) -> Option<(Arc<str>, Arc<str>)> {
+    #[derive(serde::Deserialize)]
+    struct Claims {
+        iss: String,
+        jti: String,
+    }
+    let payload = statement.split('.').nth(1)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    Some((claims.iss.into(), claims.jti.into()))
+}
+
+impl Delegations {
+    /// The newest that is known.
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<Arc<Object>> {
+        self.objects.get(key)
+    }
+
+    /// Replaces what `key` names; `None` when it is gone.
+    pub(crate) fn link(&self, key: &ObjectKey, facts: Option<&Facts>) {
+        let named = facts.map(|facts| Named {
+            delegator: facts.delegator.clone(),
+            delegate: facts.delegate.clone(),
+            parent: facts.parent.clone(),
+            digest: facts.digest,
+            jti: facts.signed.clone().map(|jti| {
+                let claimant = Claimant {
+                    not_granted: facts.digest.is_none(),
+                    created: facts.created,
+                    uid: Arc::clone(&facts.uid),
+                    key: key.clone(),
+                };
+                (jti, claimant)
+            }),
+        });
+        let mut tables = self.tables.lock();
+        if tables.named.get(key) == named.as_ref() {
+            return;
+        }
+        if let Some(old) = tables.named.remove(key) {
+            tables.unlink(key, &old);
+        }
+        if let Some(named) = named {
+            tables.link(key, &named);
+            tables.named.insert(key.clone(), named);
+        }
+    }
+
+    /// Those that hand `parent` on, directly.
+    pub(crate) fn children(&self, parent: &ObjectKey) -> Vec<ObjectKey> {
+        self.tables.lock().by_parent.get(parent)
+    }
+
+    /// All that rest on `key`, however far below: each once, also where somebody made a ring.
+    pub(crate) fn below(&self, key: &ObjectKey) -> Vec<ObjectKey> {
+        let tables = self.tables.lock();
+        let mut found = vec![key.clone()];
+        let mut known: HashSet<ObjectKey> = found.iter().cloned().collect();
+        let mut next = 0;
+        while let Some(parent) = found.get(next).cloned() {
+            next += 1;
+            for child in tables.by_parent.get(&parent) {
+                if known.insert(child.clone()) {
+                    found.push(child);
+                }
+            }
+        }
+        found.remove(0);
+        found
+    }
+
+    /// Those that an agent hands on or is given.
+    pub(crate) fn of_agent(&self, agent: &ObjectKey) -> Vec<ObjectKey> {
+        self.tables.lock().by_agent.get(agent)
+    }
+
+    /// The roots of an owner.
+    pub(crate) fn of_owner(&self, owner: &str) -> Vec<ObjectKey> {
+        self.tables.lock().by_owner.get(&owner.into())
+    }
+
+    /// Those whose delegate is in this namespace.
+    pub(crate) fn into_namespace(&self, namespace: &str) -> Vec<ObjectKey> {
+        self.tables.lock().by_namespace.get(&namespace.into())
+    }
+
+    /// The delegation that has the better claim to a `jti` of a delegator: its UID and name.
+    pub(crate) fn with_jti(
+        &self,
+        delegator: &SpiffeId,
+        jti: &str,
+    ) -> Option<(Arc<str>, ObjectKey)> {
+        let jti = (Arc::from(delegator.as_str()), Arc::from(jti));
+        let tables = self.tables.lock();
+        let first = tables.by_jti.get(&jti)?.first()?;
+        Some((Arc::clone(&first.uid), first.key.clone()))
+    }
+
+    /// The delegation with this digest.
+    pub(crate) fn with_digest(&self, digest: &Digest) -> Option<ObjectKey> {
+        self.tables.lock().by_digest.get(digest).cloned()
+    }
+}
+
+impl Tables {
+    fn link(&mut self, key: &ObjectKey, named: &Named) {
+        match &named.delegator {
+            Party::Owner(owner) => self.by_owner.add(Arc::clone(owner), key),
+            Party::Agent(agent) => self.by_agent.add(agent.clone(), key),
+        }
+        self.by_agent.add(named.delegate.clone(), key);
+        let namespace = named.delegate.namespace.clone().unwrap_or_default();
+        self.by_namespace.add(namespace, key);
+        if let Some(parent) = &named.parent {
+            self.by_parent.add(parent.clone(), key);
+        }
+        if let Some(digest) = named.digest {
+            self.by_digest.insert(digest, key.clone());
+        }
+        if let Some((jti, claimant)) = &named.jti {
+            let all = self.by_jti.entry(jti.clone()).or_default();
+            all.insert(claimant.clone());
+        }
+    }
+
+    fn unlink(&mut self, key: &ObjectKey, named: &Named) {
+        match &named.delegator {
+            Party::Owner(owner) => self.by_owner.remove(owner, key),
+            Party::Agent(agent) => self.by_agent.remove(agent, key),
+        }
+        self.by_agent.remove(&named.delegate, key);
+        let namespace = named.delegate.namespace.clone().unwrap_or_default();
+        self.by_namespace.remove(&namespace, key);
+        if let Some(parent) = &named.parent {
+            self.by_parent.remove(parent, key);
+        }
+        if let Some(digest) = &named.digest
+            && self.by_digest.get(digest) == Some(key)
+        {
+            self.by_digest.remove(digest);
+        }
+        if let Some((jti, claimant)) = &named.jti
+            && let Some(all) = self.by_jti.get_mut(jti)
+        {
+            all.remove(claimant);
+            if all.is_empty() {
+                self.by_jti.remove(jti);
+            }
+        }
+    }
+}

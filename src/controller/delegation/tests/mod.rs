@@ -1,0 +1,1 @@
+//! What the planner decides, in tables and for whatever there is.

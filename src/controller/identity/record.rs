@@ -1,0 +1,74 @@
+//! What the audit log keeps of identities.
+
+use countersign_audit::{Entry, Kind, ObjectRef, Outcome, Requester, Task};
+use countersign_authority::Leaf;
+
+use super::observed::Observed;
+use super::plan::{Issue, Status};
+
+/// A certificate is about to be handed out.
+pub(crate) fn issued(seen: &Observed, order: &Issue, leaf: &Leaf) -> Entry {
+    let kind = if order.renewal {
+        Kind::IdentityRenewed
+    } else {
+        Kind::IdentityIssued
+    };
+    let mut entry = entry(seen, kind, Outcome::Allowed, Some(&order.task_uid));
+    entry.spiffe_id = Some(order.spiffe_id.clone());
+    entry.serial_number = Some(leaf.serial_number.clone());
+    entry.not_after = Some(leaf.not_after);
+    entry.authority_id = Some(leaf.authority_id.to_string());
+    entry.permissions.clone_from(&seen.identity.grants);
+    "Issued".clone_into(&mut entry.reason);
+    entry
+}
+
+/// It is over, suspended or refused, by a status that says so for the first time.
+pub(crate) fn changed(seen: &Observed, status: &Status, kind: Kind) -> Option<Entry> {
+    let (condition, outcome) = match kind {
+        Kind::IdentityEnded => ("Completed", Outcome::Ended),
+        Kind::IdentitySuspended => ("Suspended", Outcome::Ended),
+        _ => ("Stalled", Outcome::Refused),
+    };
+    let why = status.conditions.iter().find(|it| it.kind == condition)?;
+    let mut entry = entry(seen, kind, outcome, status.task_uid.as_ref());
+    let certificate = status.certificate.as_ref();
+    entry.spiffe_id = certificate.map(|it| it.spiffe_id.clone());
+    entry.serial_number = certificate.map(|it| it.serial_number.clone());
+    if outcome == Outcome::Refused {
+        entry.permissions.clone_from(&seen.identity.grants);
+    }
+    entry.reason.clone_from(&why.reason);
+    entry.message.clone_from(&why.message);
+    Some(entry)
+}
+
+fn entry(seen: &Observed, kind: Kind, outcome: Outcome, task_uid: Option<&String>) -> Entry {
+    let identity = &seen.identity;
+    let object = ObjectRef {
+        kind: "AgentIdentity".to_owned(),
+        namespace: Some(identity.namespace.clone()),
+        name: identity.name.clone(),
+        uid: identity.uid.clone(),
+    };
+    let mut entry = Entry::new(
+        seen.now,
+        kind,
+        outcome,
+        identity.trust_domain.clone(),
+        object,
+    );
+    entry.owner = Some(identity.owner.clone());
+    entry.requester = identity.requester.as_ref().map(|requester| Requester {
+        username: requester.username.clone(),
+        uid: requester.uid.clone(),
+    });
+    entry.task = Some(Task {
+        group: identity.task.group.clone(),
+        resource: identity.task.resource.clone(),
+        namespace: identity.namespace.clone(),
+        name: identity.task.name.clone(),
+        uid: task_uid.cloned().unwrap_or_default(),
+    });
+    entry
+}

@@ -1,0 +1,20 @@
+//! What is revoked, for those who verify without asking anybody: lists of statements and of
+//! certificates, each signed, numbered and good for a bounded time.
+//!
+//! ```text
+//!  certificates issued ──▶ ledger ──▶ revoked serials ──▶ CRL, one for each authority ─┐
+//!  audit log (at a start) ──┘                                                          ├─▶ HTTP
+//!  delegations: granted, not expired, and not standing ──▶ lists by digest ────────────┘
+//! ```
+//!
+//! Nothing of it is stored: lists outgrow any object, and all of it follows from objects and the
+//! audit log. A list's number is the moment it was made, in milliseconds, so that it rises across
+//! restarts and leaders too.
+
+mod ledger;
+mod lists;
+mod server;
+
+pub(crate) use ledger::{GoneStatement, Issued, Revocations, reload};
+pub(crate) use lists::Lists;
+pub(crate) use server::serve;
