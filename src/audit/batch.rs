@@ -88,6 +88,7 @@ impl Batch {
                 Ok(positions) => return Ok(positions),
                 Err(error) if is_race(&error) && races < RACES => {
                     races += 1;
+                    tracing::warn!("audit log: somebody else writes to this writer's chain");
                     self.forget();
                 }
                 Err(source) => {

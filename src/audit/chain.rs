@@ -25,6 +25,11 @@ pub struct Position {
 }
 
 impl Hash {
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Of 64 digits of lower-case hex, and of nothing else.
     pub fn parse(text: &str) -> Option<Self> {
         if text.bytes().any(|it| it.is_ascii_uppercase()) {
@@ -33,10 +38,6 @@ impl Hash {
         let mut bytes = [0; 32];
         hex::decode_to_slice(text, &mut bytes).ok()?;
         Some(Self(bytes))
-    }
-
-    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
     }
 }
 

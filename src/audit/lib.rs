@@ -23,12 +23,24 @@ mod checkpoint;
 mod columns;
 mod entry;
 mod error;
+mod export;
 mod log;
+mod ocsf;
 mod reader;
 mod record;
+mod report;
+mod seal;
+mod segment;
+mod segments;
 mod settings;
 mod store;
+mod trail;
+mod verify;
+mod walk;
 mod writer;
+
+#[cfg(test)]
+mod tests;
 
 pub use chain::{Hash, Position};
 pub use checkpoint::{Checkpoint, CheckpointSigner, CheckpointVerifier, SignedCheckpoint};
@@ -37,7 +49,13 @@ pub use entry::{
     Task,
 };
 pub use error::AuditError;
+pub use export::{Format, export};
 pub use log::Log;
+pub use ocsf::ocsf;
 pub use reader::{Cursor, Filter, MAX_FOUND, Reader};
 pub use record::Record;
+pub use report::{ChainReport, Finding, Report, SealedSegment, Tampering};
+pub use segment::{SegmentReport, read_segment, verify_segment};
 pub use settings::{Now, Settings};
+pub use trail::TrailStart;
+pub use verify::verify;

@@ -183,7 +183,7 @@ fn create(path: &Path) -> std::io::Result<()> {
 }
 
 /// A path as it may stand in a URL.
-fn escape(path: &str) -> String {
+pub(crate) fn escape(path: &str) -> String {
     path.bytes()
         .map(|byte| match byte {
             b'/' | b'.' | b'-' | b'_' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => {
