@@ -1,7 +1,7 @@
 //! May a delegation be countersigned, and what exactly? Asked at the grant and at every later pass:
 //! what holds no more is held back.
 
-use countersign_core::{Requester, SpiffeId};
+use countersign_core::{Requester, SpiffeId, narrow};
 use countersign_statement::agent::check_within;
 use countersign_statement::{Broken, Claims, Digest, MAX_DEPTH, check_hop, owner_subject};
 use jiff::{SignedDuration, Timestamp};
@@ -93,6 +93,7 @@ pub(crate) fn grantable(seen: &Observed) -> Result<Proposal, Obstacle> {
     seen.domain.ready.clone().map_err(Obstacle::Wait)?;
     let proposal = propose(seen, requester, delegate, parent)?;
     check(seen, &proposal)?;
+    check_holds(delegator, &proposal)?;
     check_signed(seen, &proposal.claims)?;
     Ok(proposal)
 }
@@ -305,6 +306,19 @@ fn check(seen: &Observed, proposal: &Proposal) -> Result<(), Obstacle> {
         _ => return wait("ParentNotFound", "waiting for its parent"),
     };
     checked.map_err(|broken| refusal(&broken))
+}
+
+/// What an agent hands on must be within its own grants, too: those are the most it may ever do.
+fn check_holds(delegator: Option<(&Agent, &str)>, proposal: &Proposal) -> Result<(), Obstacle> {
+    let Some((agent, spiffe_id)) = delegator else {
+        return Ok(());
+    };
+    narrow(&agent.grants, &proposal.claims.grants).or_else(|widening| {
+        refuse(
+            "DelegatorLacks",
+            &format!("{widening}: not by spec.grants of the delegator itself, {spiffe_id}"),
+        )
+    })
 }
 
 fn subject(spiffe_id: &str) -> Result<SpiffeId, Obstacle> {

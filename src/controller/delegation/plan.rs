@@ -175,14 +175,20 @@ fn hold(seen: &Observed, kind: &'static str, why: Refusal) -> Plan {
 
 fn grant(seen: &Observed, proposal: Proposal) -> Plan {
     let expires = proposal.claims.expires_at;
+    let shown = shown(seen, &proposal.claims);
+    let without_effect = if shown.grants.is_empty() {
+        "; nothing of it is in effect: the delegate's own spec.grants have none of it"
+    } else {
+        ""
+    };
     let base = Status {
-        shown: shown(seen, &proposal.claims),
+        shown,
         conditions: vec![Condition {
             kind: "Ready",
             status: true,
             reason: "Countersigned".to_owned(),
             message: format!(
-                "hop {} from owner {}, countersigned by trust domain {}",
+                "hop {} from owner {}, countersigned by trust domain {}{without_effect}",
                 proposal.claims.depth, proposal.claims.owner, proposal.claims.issuer
             ),
         }],
