@@ -36,8 +36,8 @@ impl<'a> Compact<'a> {
             });
         }
         let parts = Broken::NotCompact("three parts with a dot between are expected");
-        let (signing_input, signature) = text.rsplit_once('.').ok_or(parts.clone())?;
-        let (header, payload) = signing_input.split_once('.').ok_or(parts.clone())?;
+        let (signing_input, signature) = text.rsplit_once('.').ok_or_else(|| parts.clone())?;
+        let (header, payload) = signing_input.split_once('.').ok_or_else(|| parts.clone())?;
         if payload.contains('.') {
             return Err(parts);
         }

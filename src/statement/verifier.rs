@@ -133,6 +133,12 @@ impl Verifier {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        let state = self.lock();
+        state.young.len() + state.old.len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // No panic leaves it half-way: whatever is in it was verified.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
