@@ -18,8 +18,9 @@ use crate::{Claims, Digest, MAX_DEPTH};
 
 /// The mandatory `typ`.
 pub const TYP: &str = "countersign-agent-delegation+jwt";
-/// The longest, in bytes: it has to fit into a statement, base64 once more around it.
-pub const MAX_BYTES: usize = 20 * 1024;
+/// The longest, in bytes: what `spec.statement` takes, and what fits into a countersigned statement
+/// with base64 once more around it.
+pub const MAX_BYTES: usize = 16 * 1024;
 /// The longest `jti`.
 const MAX_ID_BYTES: usize = 520;
 /// How far ahead an agent's clock may be.

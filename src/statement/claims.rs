@@ -17,9 +17,15 @@ pub const MAX_DEPTH: u8 = 16;
 const MAX_ID_BYTES: usize = 520;
 /// The longest owner, task part and requester; Kubernetes' names have 253, users' somewhat more.
 const MAX_NAME_BYTES: usize = 1024;
-/// As many grants, and as many actions or resources in one, as the API server takes. `narrow` is
-/// quadratic in them.
+/// `narrow` compares each action on each resource with each grant above: no more of them than the
+/// API server takes in one object.
 const MAX_GRANTS: usize = 64;
+/// In one grant, as above.
+const MAX_ACTIONS: usize = 32;
+/// In one grant, as above.
+const MAX_RESOURCES: usize = 64;
+/// In one grant, as above.
+const MAX_AUDIENCES: usize = 32;
 
 /// What one statement says: who hands which grants on to whom, until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,17 +257,17 @@ impl Claims {
     }
 }
 
-/// The bounds of [`MAX_GRANTS`].
+/// No more than [`MAX_GRANTS`] and the like.
 pub(crate) fn check_grants(grants: &[Grant]) -> Result<(), Broken> {
     let large = |grant: &Grant| {
         let audiences = grant.constraints.audiences.as_ref().map_or(0, Vec::len);
-        [grant.actions.len(), grant.resources.len(), audiences]
-            .iter()
-            .any(|&length| length > MAX_GRANTS)
+        grant.actions.len() > MAX_ACTIONS
+            || grant.resources.len() > MAX_RESOURCES
+            || audiences > MAX_AUDIENCES
     };
     if grants.len() > MAX_GRANTS || grants.iter().any(large) {
         return Err(Broken::BadClaims(format!(
-            "authorization_details must have at most {MAX_GRANTS} grants of at most {MAX_GRANTS} actions, resources and audiences"
+            "authorization_details must have at most {MAX_GRANTS} grants, each of at most {MAX_ACTIONS} actions, {MAX_RESOURCES} resources and {MAX_AUDIENCES} audiences"
         )));
     }
     Ok(())

@@ -76,7 +76,7 @@ fn is_within(chain: &[Claims]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn a_chain_is_accepted_exactly_if_no_hop_widens_any_above(
