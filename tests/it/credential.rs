@@ -1,5 +1,7 @@
 //! What is in the agent's hands: a Secret that others can read, and certificates that verify.
 
+use std::collections::BTreeSet;
+
 use countersign_api::TrustDomain;
 use k8s_openapi::api::certificates::v1::ClusterTrustBundle;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -130,10 +132,14 @@ async fn the_certificate_verifies_against_all_that_is_published() {
     let status = domain.get(DOMAIN).await.unwrap().status.unwrap();
     assert_eq!(json["spiffe_sequence"], status.bundle_sequence.unwrap());
     assert!(json["spiffe_refresh_hint"].as_u64().unwrap() > 0);
-    let keys = json["keys"].as_array().unwrap();
-    assert_eq!(keys.len(), certificates(&data["ca.crt"]).len());
-    for key in keys {
-        assert_eq!(key["use"], "x509-svid");
+    let keys = json["keys"].as_array().unwrap().iter();
+    let (roots, ours): (Vec<_>, Vec<_>) = keys.partition(|key| key["use"] == "x509-svid");
+    // One signing key for each purpose; readers that don't know their use skip them.
+    let uses: BTreeSet<_> = ours.iter().map(|key| key["use"].as_str().unwrap()).collect();
+    let known = ["countersign-statement", "countersign-list", "countersign-checkpoint"];
+    assert_eq!(uses, BTreeSet::from(known));
+    assert_eq!(roots.len(), certificates(&data["ca.crt"]).len());
+    for key in roots {
         assert_eq!(key["kty"], "EC");
         assert!(key.get("kid").is_none());
         let base64 = key["x5c"][0].as_str().unwrap();
