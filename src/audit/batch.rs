@@ -40,7 +40,7 @@ struct Head {
 
 /// The last row of a commit whose answer was lost.
 #[derive(Clone)]
-pub(crate) struct InDoubt(Position);
+pub(crate) struct InDoubt(pub(crate) Position);
 
 /// A batch was not written, or it isn't known whether it was.
 pub(crate) struct WriteError {
@@ -66,6 +66,11 @@ impl Batch {
     pub(crate) fn forget(&mut self) {
         self.connection = None;
         self.heads.clear();
+    }
+
+    /// One that this writes for.
+    pub(crate) fn trust_domain(&self) -> Option<String> {
+        (self.heads.keys().next()).map(|chain| trust_domain_of(chain).to_owned())
     }
 
     pub(crate) async fn disconnect(&mut self) {
@@ -102,9 +107,9 @@ impl Batch {
     }
 
     /// For a write that was given up.
-    pub(crate) fn timed_out(&mut self, _entries: &[&Prepared]) -> WriteError {
+    pub(crate) fn timed_out(&mut self) -> WriteError {
         WriteError {
-            source: sqlx::Error::PoolTimedOut,
+            source: crate::writer::no_answer(),
             in_doubt: self.attempted.take(),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use sqlx::AnyConnection;
@@ -40,7 +40,6 @@ pub(crate) struct Shared {
     health: Mutex<Result<(), String>>,
     pub(crate) signer: RwLock<Option<Arc<dyn CheckpointSigner>>>,
     pub(crate) checkpoints: Mutex<BTreeMap<String, SignedCheckpoint>>,
-    started: AtomicBool,
     pub(crate) closing: watch::Sender<bool>,
     pub(crate) ended: watch::Sender<bool>,
     /// A database in memory is gone with its last connection.
@@ -92,7 +91,6 @@ impl Log {
                 health: Mutex::new(Err("the store was not reached yet".to_owned())),
                 signer: RwLock::new(None),
                 checkpoints: Mutex::default(),
-                started: AtomicBool::new(false),
                 closing: watch::Sender::new(false),
                 ended: watch::Sender::new(false),
                 kept: Mutex::new(None),
@@ -182,25 +180,24 @@ impl Log {
         Reader::of(&self.shared.store)
     }
 
-    /// The writer: nothing is recorded unless this runs. Ends after [`Log::close`]. Only the first
-    /// call gives one that does something.
+    /// The writer: nothing is recorded unless this runs. Ends after [`Log::close`]; if it is dropped
+    /// before, the log is closed. Only the first call gives one that does something.
     pub fn run(&self) -> impl Future<Output = ()> + Send + 'static {
         let receiver = self.shared.receiver.lock().take();
-        let shared = Arc::clone(&self.shared);
+        let running = receiver.map(|it| (it, Ended(Arc::clone(&self.shared))));
         async move {
-            if let Some(receiver) = receiver {
-                shared.started.store(true, Ordering::Release);
-                let _ended = Ended(Arc::clone(&shared));
-                writer::run(shared, receiver).await;
+            if let Some((receiver, ended)) = running {
+                writer::run(Arc::clone(&ended.0), receiver).await;
             }
         }
     }
 
     /// Writes what waits, signs the last checkpoints and ends the writer. Appends fail from then on.
+    /// Waits for as long as that takes if [`Log::run`] was called, whose future must then be polled.
     pub async fn close(&self) {
         self.shared.closing.send_replace(true);
-        if !self.shared.started.load(Ordering::Acquire) {
-            return;
+        if self.shared.receiver.lock().take().is_some() {
+            self.shared.ended();
         }
         let mut ended = self.shared.ended.subscribe();
         // An error would mean that the sender is gone, and it is in `shared`.

@@ -35,6 +35,13 @@ pub(crate) struct Header {
     pub(crate) previous_hash: Hash,
 }
 
+impl Header {
+    /// As a database could have had it: no sum with it overflows.
+    fn range_is_good(&self) -> bool {
+        (1..=self.last_seq).contains(&self.first_seq) && i64::try_from(self.last_seq).is_ok()
+    }
+}
+
 /// The last line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,7 +97,7 @@ pub fn read_segment(
     let first = lines.next()?.unwrap_or_default();
     let header: Header = serde_json::from_slice(&first)
         .ok()
-        .filter(|it: &Header| it.format == FORMAT && it.first_seq > 0)
+        .filter(|it: &Header| it.format == FORMAT && it.range_is_good())
         .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidData, "no audit segment"))?;
     let mut walk = Walk {
         chain: header.chain.clone(),

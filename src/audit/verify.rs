@@ -17,8 +17,8 @@ use crate::walk::Walk;
 const PAGE: i64 = 1000;
 
 /// Verifies every chain: the hash of each record, its place, its columns, the signed checkpoints,
-/// and that it goes as far as the `anchors`, tokens of checkpoints that were kept elsewhere. May run
-/// while others write. Reads all records once, a page at a time.
+/// and that it goes as far as the `anchors`, tokens of checkpoints that were kept elsewhere (one
+/// within a sealed segment says nothing about the store). May run while others write. Reads all records once, a page at a time.
 ///
 /// # Errors
 /// If the store can't be read, or an anchor is not to be believed. What is wrong with the records is

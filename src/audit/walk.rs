@@ -15,8 +15,7 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// Is `record` the one that comes next? `after`, the one behind it, tells an edited record from
-    /// one that never stood here; it is asked for only then.
+    /// Is `record` the one that comes next?
     pub(crate) fn step(&mut self, record: &Stored) -> Result<(), Broken> {
         let expected = self.seq + 1;
         if record.seq != expected {
@@ -39,7 +38,8 @@ impl Walk {
         Ok(())
     }
 
-    /// What was done to `record`, given the one `after` it.
+    /// What was done to `record`. The one `after` it tells an edited record from one that never stood
+    /// there.
     pub(crate) fn judge(&self, broken: Broken, record: &Stored, after: Option<&Stored>) -> Finding {
         let expected = self.seq + 1;
         let one = |tampering, detail: String| Finding {
@@ -68,7 +68,7 @@ impl Walk {
                 // Whoever edits a body leaves the hash that the next record was linked to.
                 let linked = Hash::parse(&record.hash).is_some_and(|hash| {
                     after.is_some_and(|after| {
-                        after.seq == expected + 1
+                        after.seq.checked_sub(1) == Some(expected)
                             && hash_of(&self.chain, after.seq, &hash, &after.body).to_string()
                                 == after.hash
                     })

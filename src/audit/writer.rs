@@ -92,10 +92,17 @@ impl Writer {
     /// Connects, so that [`crate::Log::health`] is right before anything is to be written.
     async fn reach(&mut self) {
         match timeout(WRITE_TIMEOUT, self.batch.connect()).await {
-            Ok(Ok(())) => self.shared.recovered(),
+            Ok(Ok(())) => self.recover(),
             Ok(Err(error)) => self.fail(&error, None),
-            Err(_) => self.fail(&sqlx::Error::PoolTimedOut, None),
+            Err(_) => self.fail(&no_answer(), None),
         }
+    }
+
+    fn recover(&mut self) {
+        if self.failure.take().is_some() {
+            tracing::info!("audit log: the store can be written again");
+        }
+        self.shared.recovered();
     }
 
     /// Writes one batch; was there nothing that stood in the way?
@@ -119,7 +126,6 @@ impl Writer {
         let resumed = self.resumed();
         if jobs.is_empty() && later.is_empty() && resumed.is_none() {
             if self.failure.is_some() {
-                self.failure = None;
                 self.reach().await;
             }
             self.sign(false).await;
@@ -131,7 +137,7 @@ impl Writer {
             .collect();
         let written = match timeout(WRITE_TIMEOUT, self.batch.write(&all)).await {
             Ok(written) => written,
-            Err(_) => Err(self.batch.timed_out(&all)),
+            Err(_) => Err(self.batch.timed_out()),
         };
         match written {
             Ok(positions) => {
@@ -139,10 +145,7 @@ impl Writer {
                 for (job, position) in jobs.drain(..).zip(positions.into_iter().skip(before)) {
                     answer(job, Ok(position));
                 }
-                if self.failure.take().is_some() {
-                    tracing::info!("audit log: the store can be written again");
-                }
-                self.shared.recovered();
+                self.recover();
                 self.sign(false).await;
                 true
             }
@@ -176,7 +179,7 @@ impl Writer {
                 false
             }
             Err(_) => {
-                self.fail(&sqlx::Error::PoolTimedOut, None);
+                self.fail(&no_answer(), None);
                 false
             }
         }
@@ -213,11 +216,13 @@ impl Writer {
         if self.failure.is_some() {
             return;
         }
-        match timeout(WRITE_TIMEOUT, self.batch.sign(all)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => self.fail(&error, None),
-            Err(_) => self.fail(&sqlx::Error::PoolTimedOut, None),
-        }
+        let error = match timeout(WRITE_TIMEOUT, self.batch.sign(all)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(_) => no_answer(),
+        };
+        let trust_domain = self.batch.trust_domain();
+        self.fail(&error, trust_domain);
     }
 
     fn fail(&mut self, error: &sqlx::Error, trust_domain: Option<String>) {
@@ -254,4 +259,13 @@ impl Writer {
 fn answer(job: Job, result: Result<crate::Position, AuditError>) {
     // An error means that the caller gave up meanwhile; its record stays, without its effect.
     drop(job.reply.send(result));
+}
+
+/// The store took too long.
+pub(crate) fn no_answer() -> sqlx::Error {
+    let seconds = WRITE_TIMEOUT.as_secs();
+    sqlx::Error::Io(std::io::Error::new(
+        std::io::ErrorKind::TimedOut,
+        format!("no answer from the store within {seconds} s"),
+    ))
 }

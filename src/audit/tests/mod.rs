@@ -1,1 +1,20 @@
 //! Tests against real stores.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failing test should panic"
+)]
+
+mod failure;
+mod fixture;
+mod lookups;
+mod never_panics;
+mod postgres;
+mod postgres_server;
+mod record;
+mod sealing;
+mod speed;
+mod tampering;
