@@ -108,7 +108,15 @@ fn identity_changed(
         .is_some_and(|(new, old)| new.uid() == old.uid());
     if let Some(old) = old.filter(|_| !same) {
         let reason = RevocationReason::CessationOfOperation;
-        ctx.revocations.revoke(old.uid(), ctx.clock.now(), reason);
+        let now = ctx.clock.now();
+        ctx.revocations.revoke(old.uid(), now, reason);
+        let record = || crate::identity::deletion_record(&old.unpack()?, now);
+        if let Some(record) = Some(())
+            .filter(|()| ctx.gate.leads())
+            .and_then(|()| record())
+        {
+            ctx.audit.later(record);
+        }
     }
     let over = new.is_some_and(|new| new.links().is_some_and(|links| !links.live));
     if let Some(secret) = before.and_then(|links| links.secret)
@@ -156,6 +164,13 @@ fn delegation_changed(
         .is_some_and(|(new, old)| new.facts.uid == old.facts.uid);
     if let Some(old) = old.filter(|_| !same) {
         delegation_gone(ctx, &old.facts);
+        let record = || delegation::deletion_record(&old.unpack()?, ctx.clock.now());
+        if let Some(record) = Some(())
+            .filter(|()| ctx.gate.leads())
+            .and_then(|()| record())
+        {
+            ctx.audit.later(record);
+        }
     }
     if !news {
         return; // whoever wrote it has looked at its children

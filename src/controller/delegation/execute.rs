@@ -17,6 +17,7 @@ use super::store::Object;
 use super::{parse, record};
 use crate::context::Context;
 use crate::identity::{PassError, Refusal};
+use crate::revocation::GoneStatement;
 
 /// What came of executing a plan.
 pub(crate) enum Step {
@@ -126,6 +127,7 @@ async fn put_status(
         Ok(stored) => {
             let stored = ctx.delegations.objects.wrote(key, Object::of(stored));
             ctx.delegations.link(key, Some(&stored.facts));
+            superseded(ctx, seen, status);
             ended(ctx, key, seen, status, &after);
             // What rests on it doesn't wait for a watch to tell.
             for child in ctx.delegations.children(key) {
@@ -147,6 +149,21 @@ async fn put_status(
             what: "the delegation's status",
             source,
         }),
+    }
+}
+
+/// A statement that was countersigned anew doesn't count any more, though its time isn't up.
+fn superseded(ctx: &Context, seen: &Observed, status: &Status) {
+    let (Some(before), Some(expires)) = (seen.recorded.digest, seen.recorded.expires) else {
+        return;
+    };
+    let domain = seen.domain.name.as_ref();
+    if let Some(domain) = domain.filter(|_| status.digest != Some(before)) {
+        let statement = GoneStatement {
+            trust_domain: domain.as_str().into(),
+            expires,
+        };
+        ctx.revocations.gone(before, statement);
     }
 }
 

@@ -157,8 +157,15 @@ fn parent<'a>(
         }
         ParentSeen::Found(parent) => parent,
     };
-    let delegator = delegator.map(|(agent, _)| agent.uid.as_str());
-    if parent.delegate.is_some() && parent.delegate.as_deref() != delegator {
+    // By what its status says, and by what was signed.
+    let (uid, spiffe_id) = delegator
+        .map(|(agent, id)| (agent.uid.as_str(), id))
+        .unzip();
+    let given = parent.chain.as_ref().map(|it| it.leaf().claims());
+    let given = given.map(|claims| claims.subject.as_str());
+    if parent.delegate.is_some() && parent.delegate.as_deref() != uid
+        || given.is_some() && given != spiffe_id
+    {
         return refuse(
             "NotTheDelegate",
             &format!(
@@ -233,7 +240,17 @@ fn propose(
             (Some(first.clone()), first, None)
         }
     };
-    let ends = [seen.latest_end(), delegate.deadline, Some(above.expires_at)];
+    // A delegator signs before the delegation is created: its own end comes first.
+    let signed = match &seen.signed {
+        Some(Ok(signed)) => Some(signed.request.expires_at),
+        _ => None,
+    };
+    let ends = [
+        seen.latest_end(),
+        delegate.deadline,
+        Some(above.expires_at),
+        signed,
+    ];
     let expires_at = ends.into_iter().flatten().min().unwrap_or(above.expires_at);
     let depth = above.depth.saturating_add(1);
     Ok(Proposal {
@@ -243,7 +260,8 @@ fn propose(
             subject: subject(spiffe_id)?,
             delegator: Some(above.subject.clone()),
             id: asked.uid.clone(),
-            issued_at: seen.now,
+            // Another replica's clock may be a little ahead: no hop begins before the one above.
+            issued_at: seen.now.max(above.issued_at),
             expires_at: crate::identity::whole_seconds(expires_at),
             depth,
             // An expiry or depth beyond the parent's is cut to it; only wider grants are refused.

@@ -1,10 +1,12 @@
 //! What the audit log keeps of delegations.
 
+use countersign_api as api;
 use countersign_audit::{DelegationRef, Entry, Kind, ObjectRef, Outcome, Requester, Task};
 use countersign_core::SpiffeId;
 use countersign_statement::{Digest, Statement};
+use jiff::Timestamp;
 
-use super::observed::{AgentSeen, Observed};
+use super::observed::{AgentSeen, Delegation, Observed};
 
 /// A hop is about to be countersigned; `first` is hop 0.
 pub(crate) fn granted(seen: &Observed, own: &Statement, first: Option<&(String, Digest)>) -> Entry {
@@ -59,6 +61,40 @@ pub(crate) fn refused(seen: &Observed, reason: &str, message: &str) -> Entry {
     entry
 }
 
+/// Its object is gone, though it wasn't over: `None` for what was over before, or granted nothing.
+pub(crate) fn deleted(object: &api::Delegation, now: Timestamp) -> Option<Entry> {
+    let asked = super::parse::delegation(object);
+    let recorded = super::parse::recorded(object, None);
+    let digest = recorded.digest.filter(|_| recorded.completed.is_none())?;
+    let delegate = recorded.shown.delegate.clone();
+    let domain = delegate
+        .as_deref()
+        .and_then(|id| id.strip_prefix("spiffe://")?.split_once('/'))
+        .map(|(domain, _)| domain.to_owned());
+    let mut entry = bare(
+        &asked,
+        now,
+        Kind::DelegationEnded,
+        Outcome::Ended,
+        domain.unwrap_or_default(),
+    );
+    entry.spiffe_id.clone_from(&delegate);
+    entry.owner = recorded.shown.root.as_ref().map(|root| root.owner.clone());
+    entry.delegation = Some(DelegationRef {
+        digest: digest.to_string(),
+        parent: None,
+        root: None,
+        depth: recorded.shown.depth.unwrap_or_default(),
+        uid: asked.uid.clone(),
+        parent_uid: recorded.parent.clone(),
+        expires: recorded.expires.unwrap_or(now),
+        delegator: None,
+        delegate,
+    });
+    "Deleted".clone_into(&mut entry.reason);
+    Some(entry)
+}
+
 /// What the status knows of a statement that was granted before.
 fn recorded(seen: &Observed, entry: &mut Entry) {
     let shown = &seen.recorded.shown;
@@ -84,18 +120,27 @@ fn recorded(seen: &Observed, entry: &mut Entry) {
 }
 
 fn entry(seen: &Observed, kind: Kind, outcome: Outcome) -> Entry {
-    let asked = &seen.delegation;
     let domain = match &seen.delegate {
         AgentSeen::Found(agent) => agent.trust_domain.clone(),
         AgentSeen::Missing => String::new(),
     };
+    bare(&seen.delegation, seen.now, kind, outcome, domain)
+}
+
+fn bare(
+    asked: &Delegation,
+    now: Timestamp,
+    kind: Kind,
+    outcome: Outcome,
+    trust_domain: String,
+) -> Entry {
     let object = ObjectRef {
         kind: "Delegation".to_owned(),
         namespace: Some(asked.namespace.clone()),
         name: asked.name.clone(),
         uid: asked.uid.clone(),
     };
-    let mut entry = Entry::new(seen.now, kind, outcome, domain, object);
+    let mut entry = Entry::new(now, kind, outcome, trust_domain, object);
     entry.requester = asked.requester.as_ref().map(|requester| Requester {
         username: requester.username.clone(),
         uid: requester.uid.clone(),

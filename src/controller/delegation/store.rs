@@ -81,6 +81,7 @@ struct Tables {
     by_owner: Multi<Arc<str>>,
     by_namespace: Multi<Arc<str>>,
     by_digest: HashMap<Digest, ObjectKey>,
+    by_uid: HashMap<Arc<str>, ObjectKey>,
     by_jti: HashMap<(Arc<str>, Arc<str>), BTreeSet<Claimant>>,
 }
 
@@ -96,6 +97,7 @@ struct Claimant {
 /// What one delegation names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Named {
+    uid: Arc<str>,
     delegator: Party,
     delegate: ObjectKey,
     parent: Option<ObjectKey>,
@@ -228,6 +230,7 @@ impl Delegations {
     /// Replaces what `key` names; `None` when it is gone.
     pub(crate) fn link(&self, key: &ObjectKey, facts: Option<&Facts>) {
         let named = facts.map(|facts| Named {
+            uid: Arc::clone(&facts.uid),
             delegator: facts.delegator.clone(),
             delegate: facts.delegate.clone(),
             parent: facts.parent.clone(),
@@ -305,6 +308,11 @@ impl Delegations {
         Some((Arc::clone(&first.uid), first.key.clone()))
     }
 
+    /// The delegation with this UID.
+    pub(crate) fn with_uid(&self, uid: &str) -> Option<ObjectKey> {
+        self.tables.lock().by_uid.get(uid).cloned()
+    }
+
     /// The delegation with this digest.
     pub(crate) fn with_digest(&self, digest: &Digest) -> Option<ObjectKey> {
         self.tables.lock().by_digest.get(digest).cloned()
@@ -313,6 +321,7 @@ impl Delegations {
 
 impl Tables {
     fn link(&mut self, key: &ObjectKey, named: &Named) {
+        self.by_uid.insert(Arc::clone(&named.uid), key.clone());
         match &named.delegator {
             Party::Owner(owner) => self.by_owner.add(Arc::clone(owner), key),
             Party::Agent(agent) => self.by_agent.add(agent.clone(), key),
@@ -333,6 +342,9 @@ impl Tables {
     }
 
     fn unlink(&mut self, key: &ObjectKey, named: &Named) {
+        if self.by_uid.get(&named.uid) == Some(key) {
+            self.by_uid.remove(&named.uid);
+        }
         match &named.delegator {
             Party::Owner(owner) => self.by_owner.remove(owner, key),
             Party::Agent(agent) => self.by_agent.remove(agent, key),

@@ -1,9 +1,11 @@
 //! What the audit log keeps of identities.
 
+use countersign_api as api;
 use countersign_audit::{Entry, Kind, ObjectRef, Outcome, Requester, Task};
 use countersign_authority::Leaf;
+use jiff::Timestamp;
 
-use super::observed::Observed;
+use super::observed::{Identity, Observed};
 use super::plan::{Issue, Status};
 
 /// A certificate is about to be handed out.
@@ -43,21 +45,39 @@ pub(crate) fn changed(seen: &Observed, status: &Status, kind: Kind) -> Option<En
     Some(entry)
 }
 
+/// Its object is gone, though it wasn't over: `None` for what was over before, or never held
+/// anything.
+pub(crate) fn deleted(object: &api::AgentIdentity, now: Timestamp) -> Option<Entry> {
+    let identity = super::parse::identity(object);
+    let recorded = super::parse::recorded(object);
+    let certificate = recorded.certificate.as_ref();
+    let certificate = certificate.filter(|_| recorded.completed.is_none())?;
+    let mut entry = bare(&identity, now, Kind::IdentityEnded, Outcome::Ended);
+    if let (Some(task), Some(uid)) = (&mut entry.task, &recorded.task_uid) {
+        task.uid.clone_from(uid);
+    }
+    entry.spiffe_id = Some(certificate.spiffe_id.clone());
+    entry.serial_number = Some(certificate.serial_number.clone());
+    "Deleted".clone_into(&mut entry.reason);
+    Some(entry)
+}
+
 fn entry(seen: &Observed, kind: Kind, outcome: Outcome, task_uid: Option<&String>) -> Entry {
-    let identity = &seen.identity;
+    let mut entry = bare(&seen.identity, seen.now, kind, outcome);
+    if let (Some(task), Some(uid)) = (&mut entry.task, task_uid) {
+        task.uid.clone_from(uid);
+    }
+    entry
+}
+
+fn bare(identity: &Identity, now: Timestamp, kind: Kind, outcome: Outcome) -> Entry {
     let object = ObjectRef {
         kind: "AgentIdentity".to_owned(),
         namespace: Some(identity.namespace.clone()),
         name: identity.name.clone(),
         uid: identity.uid.clone(),
     };
-    let mut entry = Entry::new(
-        seen.now,
-        kind,
-        outcome,
-        identity.trust_domain.clone(),
-        object,
-    );
+    let mut entry = Entry::new(now, kind, outcome, identity.trust_domain.clone(), object);
     entry.owner = Some(identity.owner.clone());
     entry.requester = identity.requester.as_ref().map(|requester| Requester {
         username: requester.username.clone(),
@@ -68,7 +88,7 @@ fn entry(seen: &Observed, kind: Kind, outcome: Outcome, task_uid: Option<&String
         resource: identity.task.resource.clone(),
         namespace: identity.namespace.clone(),
         name: identity.task.name.clone(),
-        uid: task_uid.cloned().unwrap_or_default(),
+        uid: String::new(),
     });
     entry
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use countersign_audit::{AuditError, Kind};
+use countersign_audit::{AuditError, Entry, Kind, Outcome};
 use countersign_authority::RevocationReason;
 use countersign_statement::Digest;
 use jiff::Timestamp;
@@ -131,8 +131,10 @@ impl Revocations {
 /// led, and lost its object meanwhile. Asked once at each take-over, when all watches have listed.
 pub(crate) async fn reload(ctx: &Context) -> Result<(), AuditError> {
     let now = ctx.clock.now();
-    let records = ctx.audit.log().reader().unexpired(now).await?;
+    let reader = ctx.audit.log().reader();
+    let records = reader.unexpired(now).await?;
     let mut revoked = 0_usize;
+    let mut vanished = HashMap::new();
     for record in records {
         let entry = &record.entry;
         match entry.kind {
@@ -153,6 +155,9 @@ pub(crate) async fn reload(ctx: &Context) -> Result<(), AuditError> {
                     ctx.revocations.revoke(uid, now, reason);
                     revoked += 1;
                 }
+                if ctx.index.with_uid(uid).is_none() {
+                    vanished.insert(uid.to_owned(), record.entry.clone());
+                }
             }
             Kind::DelegationGranted => {
                 let Some(delegation) = &entry.delegation else {
@@ -168,13 +173,40 @@ pub(crate) async fn reload(ctx: &Context) -> Result<(), AuditError> {
                     };
                     ctx.revocations.gone(digest, statement);
                     revoked += 1;
+                    if ctx.delegations.with_uid(&entry.object.uid).is_none() {
+                        vanished.insert(entry.object.uid.clone(), record.entry.clone());
+                    }
                 }
             }
             _ => {}
         }
     }
+    for (uid, granted) in vanished {
+        let known = reader.by_object_uid(&uid).await?;
+        let ended = |kind| matches!(kind, Kind::IdentityEnded | Kind::DelegationEnded);
+        if !known.iter().any(|record| ended(record.entry.kind)) {
+            ctx.audit.later(vanished_record(granted, now));
+        }
+    }
     info!(revoked, "what ended while nobody led is revoked");
     Ok(())
+}
+
+/// The end of something whose object went while nobody led: seen only now.
+fn vanished_record(granted: Entry, now: Timestamp) -> Entry {
+    Entry {
+        time: now,
+        kind: if granted.kind == Kind::DelegationGranted {
+            Kind::DelegationEnded
+        } else {
+            Kind::IdentityEnded
+        },
+        outcome: Outcome::Ended,
+        permissions: Vec::new(),
+        reason: "Vanished".to_owned(),
+        message: "its object was gone when the operator came back".to_owned(),
+        ..granted
+    }
 }
 
 /// Why whatever this identity holds doesn't count; `None` while it lives.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::delegation::{Standing, standing};
+use crate::trust_domain::Keys;
 
 /// Into so many parts a list of statements is split, by the first bytes of their digests.
 pub(crate) const PARTITIONS: u32 = 16;
@@ -40,6 +41,8 @@ pub(crate) enum ListError {
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
     made: Mutex<HashMap<List, (Instant, Arc<[u8]>)>>,
+    /// The revoked statements of a trust domain: all partitions of a moment come from one look.
+    looked: Mutex<HashMap<String, (Instant, Arc<BTreeSet<Digest>>)>>,
 }
 
 impl Lists {
@@ -51,31 +54,50 @@ impl Lists {
             return Ok(Arc::clone(bytes));
         }
         let bytes: Arc<[u8]> = match list {
-            List::Statements(domain, partition) => statements(ctx, domain, *partition)?.into(),
+            List::Statements(domain, partition) => {
+                let keys = signing_keys(ctx, domain)?; // of a trust domain that there is
+                let revoked = self.revoked(ctx, domain);
+                statements(ctx, &keys, *partition, &revoked)?.into()
+            }
             List::Certificates(domain, authority) => certificates(ctx, domain, authority)?.into(),
         };
         made.insert(list.clone(), (Instant::now(), Arc::clone(&bytes)));
         Ok(bytes)
     }
+
+    fn revoked(&self, ctx: &Context, domain: &str) -> Arc<BTreeSet<Digest>> {
+        let mut looked = self.looked.lock();
+        if let Some((at, digests)) = looked.get(domain)
+            && at.elapsed() < FRESH
+        {
+            return Arc::clone(digests);
+        }
+        let digests = Arc::new(revoked_statements(ctx, domain, ctx.clock.now()));
+        looked.insert(domain.to_owned(), (Instant::now(), Arc::clone(&digests)));
+        digests
+    }
 }
 
-fn statements(ctx: &Context, domain: &str, partition: u32) -> Result<Vec<u8>, ListError> {
+fn statements(
+    ctx: &Context,
+    keys: &Keys,
+    partition: u32,
+    revoked: &BTreeSet<Digest>,
+) -> Result<Vec<u8>, ListError> {
     if partition >= PARTITIONS {
         return Err(ListError::Unknown(format!(
             "there are {PARTITIONS} partitions, from 0"
         )));
     }
-    let keys = signing_keys(ctx, domain)?;
     let now = ctx.clock.now();
     let signer = keys.ring.signer(Purpose::Lists);
     let signer = signer.map_err(|why| ListError::NotNow(why.to_string()))?;
-    let all = revoked_statements(ctx, domain, now);
     let list = revocation::List::new(
         now,
         next_update(ctx, now),
         number(now),
         (partition, PARTITIONS),
-        all,
+        revoked.iter().copied(),
     );
     let signed = list.and_then(|list| list.sign(&signer));
     let signed = signed.map_err(|why| ListError::NotNow(why.to_string()))?;
@@ -149,7 +171,7 @@ fn crl(
     Ok(signer.crl(&entries, number(now), now, next)?.der)
 }
 
-fn signing_keys(ctx: &Context, domain: &str) -> Result<Arc<crate::trust_domain::Keys>, ListError> {
+fn signing_keys(ctx: &Context, domain: &str) -> Result<Arc<Keys>, ListError> {
     let known = ctx.domains.get(domain);
     let known = known.ok_or_else(|| ListError::Unknown(format!("no trust domain {domain}")))?;
     match &known.keys {
