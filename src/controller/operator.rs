@@ -504,7 +504,6 @@ fn health(
     let synced: Check = Arc::new(move || {
         let all = [
             c.identities.seen().synced(),
-            c.delegations.objects.seen().synced(),
             c.trust_domains.synced(),
             c.owners.synced(),
             c.namespaces.synced(),

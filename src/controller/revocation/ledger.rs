@@ -159,7 +159,8 @@ pub(crate) async fn reload(ctx: &Context) -> Result<(), AuditError> {
                     vanished.insert(uid.to_owned(), record.entry.clone());
                 }
             }
-            Kind::DelegationGranted => {
+            // What can't be listed isn't gone.
+            Kind::DelegationGranted if ctx.delegations.objects.seen().synced() => {
                 let Some(delegation) = &entry.delegation else {
                     continue;
                 };

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use countersign_api as api;
 use countersign_core::{Constraints, Grant, Requester, SpiffeId, TrustDomainName};
 use countersign_statement::{
-    Chain, KeyRing, Options, Purpose, Statement, Task, TrustedKeys, WantedKeys, verify_chain,
+    Chain, KeyRing, Options, Purpose, Statement, Task, Verifier, WantedKeys,
 };
 use jiff::Timestamp;
 
@@ -249,7 +249,7 @@ pub(super) fn verified(
     ring: &KeyRing,
     now: Timestamp,
 ) -> Option<Arc<Chain>> {
-    let verifier = if *ring == *RING {
+    let verifier = if std::ptr::eq(ring, &raw const *RING) {
         &VERIFIER
     } else {
         &NEXT_VERIFIER
