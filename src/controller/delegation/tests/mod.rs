@@ -11,10 +11,7 @@
 mod api;
 mod ends;
 mod fixture;
-mod model;
 mod order;
-mod properties;
 mod recounted;
 mod refusals;
-mod strategies;
 mod waits;
