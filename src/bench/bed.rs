@@ -1,6 +1,7 @@
 //! A new control plane for each half of a benchmark, with the kinds, a trust domain and an owner.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use serde_json::Value;
 use crate::api::Api;
 use crate::objects::{BEFORE, Delivery, Task, identities, identity, task, tasks, trust_domain};
 use crate::operator::Operator;
+use crate::sight::Sight;
 
 /// How many tasks are made or ended at a time: about where the API server does most.
 const TASK_WRITERS: usize = 64;
@@ -21,6 +23,7 @@ const TASK_WRITERS: usize = 64;
 pub(crate) struct Programs {
     operator: PathBuf,
     crds: PathBuf,
+    peers: PathBuf,
     out: PathBuf,
 }
 
@@ -31,7 +34,7 @@ pub(crate) struct Bed {
 }
 
 impl Programs {
-    pub(crate) fn find(operator: &Path, crds: &Path, out: &Path) -> Result<Self> {
+    pub(crate) fn find(operator: &Path, crds: &Path, peers: &Path, out: &Path) -> Result<Self> {
         ensure!(
             operator.is_file(),
             "there is no {}: cargo build --release",
@@ -41,12 +44,23 @@ impl Programs {
         Ok(Self {
             operator: operator.to_owned(),
             crds: crds.to_owned(),
+            peers: peers.to_owned(),
             out: out.to_owned(),
         })
     }
 
     pub(crate) fn operator(&self) -> &Path {
         &self.operator
+    }
+
+    /// Other people's chain verifiers; there only where they were built.
+    pub(crate) fn peers(&self) -> &Path {
+        &self.peers
+    }
+
+    /// Where files may be written that are measured: on the disk of the build.
+    pub(crate) fn out(&self) -> &Path {
+        &self.out
     }
 
     pub(crate) fn operator_log(&self) -> PathBuf {
@@ -88,7 +102,20 @@ impl Bed {
 
     /// Starts the operator and waits until it can issue.
     pub(crate) async fn operator(&self, programs: &Programs) -> Result<Operator> {
-        let mut operator = Operator::start(programs, self)?;
+        self.start(programs, None).await
+    }
+
+    /// As [`Self::operator`], with bundles and revocation lists served at this address.
+    pub(crate) async fn publishing_operator(
+        &self,
+        programs: &Programs,
+        publish: SocketAddr,
+    ) -> Result<Operator> {
+        self.start(programs, Some(publish)).await
+    }
+
+    async fn start(&self, programs: &Programs, publish: Option<SocketAddr>) -> Result<Operator> {
+        let mut operator = Operator::start(programs, self, publish)?;
         let started = Instant::now();
         loop {
             operator.check()?;
@@ -101,6 +128,23 @@ impl Bed {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Agents of these names, each with a task and an identity that the operator has issued: until
+    /// all of them are Ready.
+    pub(crate) async fn agents(&self, names: &[String]) -> Result<()> {
+        self.tasks(names.to_vec()).await?;
+        let sight = Sight::ready(&self.api).await?;
+        stream::iter(names)
+            .map(async |name| {
+                let awaited = sight.expect(name);
+                let object = identity(name, Delivery::Secret, "");
+                self.api.create(&identities(), &object).await?;
+                awaited.seen().await.map(drop)
+            })
+            .buffer_unordered(TASK_WRITERS)
+            .try_collect()
+            .await
     }
 
     /// Makes tasks of these names.

@@ -8,7 +8,7 @@ pub(crate) const NAMESPACE: &str = "agents";
 /// What the operator keeps its own things in.
 pub(crate) const SYSTEM: &str = "countersign-system";
 
-const TRUST_DOMAIN: &str = "bench.example";
+pub(crate) const TRUST_DOMAIN: &str = "bench.example";
 const OWNER: &str = "bench";
 
 /// Everything that is there before the first identity: the tasks' kind, how to tell that one is
@@ -107,6 +107,52 @@ pub(crate) fn identity(name: &str, delivery: Delivery, csr: &str) -> Value {
             "credential": credential,
         },
     })
+}
+
+/// Hands a part of what somebody may do on to the agent `to`. `from` is the spec's `from`, and
+/// below a root its `parentRef`; `depth` is how many delegations lead here, which is how many
+/// folders deep it may read; `below` is how many hops there may be below it.
+pub(crate) fn delegation(
+    name: &str,
+    from: From<'_>,
+    to: &str,
+    depth: usize,
+    below: usize,
+) -> Value {
+    const FOLDERS: [&str; 4] = ["", "2026/", "2026/11/", "2026/11/acme/"];
+    let folders = FOLDERS.get(depth - 1).copied().unwrap_or("2026/11/acme/");
+    let mut spec = json!({
+        "to": {"name": to},
+        "grants": [{"actions": ["read"], "resources": [format!("ledger/invoices/{folders}*")]}],
+        "expiresAfterSeconds": 3600,
+        "maxDepth": below,
+    });
+    match from {
+        From::Owner => spec["from"] = json!({"owner": {"name": OWNER}}),
+        From::Agent { name, parent } => {
+            spec["from"] = json!({"agent": {"name": name}});
+            spec["parentRef"] = json!({"name": parent});
+        }
+    }
+    json!({
+        "apiVersion": "countersign.dev/v1alpha1",
+        "kind": "Delegation",
+        "metadata": {"name": name},
+        "spec": spec,
+    })
+}
+
+/// Who delegates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From<'a> {
+    /// The one owner.
+    Owner,
+    /// An agent that holds the delegation `parent`.
+    Agent { name: &'a str, parent: &'a str },
+}
+
+pub(crate) fn delegations() -> String {
+    format!("/apis/countersign.dev/v1alpha1/namespaces/{NAMESPACE}/delegations")
 }
 
 pub(crate) fn tasks() -> String {

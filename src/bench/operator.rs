@@ -1,6 +1,7 @@
 //! The operator as a process of its own.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -25,8 +26,14 @@ pub(crate) struct Memory {
 }
 
 impl Operator {
-    /// Starts it against the bed's control plane; doesn't wait for anything.
-    pub(crate) fn start(programs: &Programs, bed: &Bed) -> Result<Self> {
+    /// Starts it against the bed's control plane; doesn't wait for anything. Bundles and revocation
+    /// lists are served at `publish`, if at all.
+    pub(crate) fn start(
+        programs: &Programs,
+        bed: &Bed,
+        publish: Option<SocketAddr>,
+    ) -> Result<Self> {
+        let publish = publish.map_or_else(|| "none".to_owned(), |it| it.to_string());
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -37,7 +44,7 @@ impl Operator {
             .arg(format!("--namespace={SYSTEM}"))
             .arg(format!("--secret-namespaces={NAMESPACE}"))
             .arg("--metrics-listen=127.0.0.1:0")
-            .arg("--publish-listen=none")
+            .arg(format!("--publish-listen={publish}"))
             .arg(format!("--audit=sqlite:{}", bed.audit_log().display()))
             .env("KUBECONFIG", bed.kubeconfig())
             .stdin(Stdio::null())

@@ -58,6 +58,12 @@ impl Entry {
         self
     }
 
+    pub(crate) fn at_least(mut self, goal: f64) -> Self {
+        self.goal = Some(format!("at least {} {}", round(goal), self.unit));
+        self.met = self.value >= round(goal);
+        self
+    }
+
     pub(crate) fn ratio_at_least(mut self, goal: f64) -> Self {
         self.goal = Some(format!("at least {goal} of the peer's"));
         self.met = self.ratio.is_some_and(|ratio| ratio >= goal);
@@ -161,6 +167,8 @@ mod tests {
         assert!(Entry::new("a", 3.0, "writes").met);
         assert!(Entry::new("a", 3.0, "writes").at_most(3.0).met);
         assert!(!Entry::new("a", 3.01, "writes").at_most(3.0).met);
+        assert!(Entry::new("a", 3.0, "/s").at_least(3.0).met);
+        assert!(!Entry::new("a", 2.99, "/s").at_least(3.0).met);
         let slower = Entry::new("a", 70.0, "/s").against("plain", 100.0);
         assert!(!slower.clone().ratio_at_least(0.8).met);
         assert!(slower.ratio_at_most(0.8).met);

@@ -3,9 +3,11 @@
 use anyhow::{Context, Result};
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::bed::{Bed, Programs};
 use crate::objects::{Delivery, Task, identities, identity, secrets};
+use crate::progress;
 use crate::sight::Sight;
 
 /// The Secret and the statuses of one identity of each delivery.
@@ -17,9 +19,32 @@ pub(crate) struct Shape {
     csr: String,
 }
 
+/// A shape that is learned when the first benchmark asks for it.
+pub(crate) struct LazyShape<'a> {
+    programs: &'a Programs,
+    shape: OnceCell<Shape>,
+}
+
+impl<'a> LazyShape<'a> {
+    pub(crate) fn new(programs: &'a Programs) -> Self {
+        Self {
+            programs,
+            shape: OnceCell::new(),
+        }
+    }
+
+    pub(crate) async fn learned(&self) -> Result<&Shape> {
+        let learn = || async {
+            progress("issuing one identity, for the sizes of what the plain writer writes");
+            Shape::learn(self.programs).await
+        };
+        self.shape.get_or_try_init(learn).await
+    }
+}
+
 impl Shape {
     /// Has the operator issue one of each.
-    pub(crate) async fn learn(programs: &Programs) -> Result<Self> {
+    async fn learn(programs: &Programs) -> Result<Self> {
         let bed = Bed::make(programs).await?;
         let operator = bed.operator(programs).await?;
         let csr = request()?;

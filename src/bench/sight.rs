@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_local};
 
 use crate::api::Api;
-use crate::objects::{identities, secrets};
+use crate::objects::{delegations, identities, secrets};
 
 /// Longer than anything here may take: then something is wrong, and the bench says so.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -98,6 +98,16 @@ impl Sight {
     /// Identities that are over: `Completed=True`.
     pub(crate) async fn completed(api: &Api) -> Result<Self> {
         Self::start(api, identities(), WHOLE, |it, _| it.is("Completed")).await
+    }
+
+    /// Delegations that are countersigned: `Ready=True`.
+    pub(crate) async fn countersigned(api: &Api) -> Result<Self> {
+        Self::start(api, delegations(), WHOLE, |it, _| it.is("Ready")).await
+    }
+
+    /// Delegations that are over: `Completed=True`.
+    pub(crate) async fn ended(api: &Api) -> Result<Self> {
+        Self::start(api, delegations(), WHOLE, |it, _| it.is("Completed")).await
     }
 
     /// Secrets that are gone.

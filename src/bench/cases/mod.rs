@@ -1,8 +1,12 @@
 //! The benchmarks, one file each.
 
+mod audit;
 mod burst;
+mod chains;
 mod completion;
+mod delegations;
 mod idle;
+mod revoke;
 mod scale;
 mod statistics;
 mod sustained;
@@ -14,7 +18,7 @@ use clap::ValueEnum;
 use crate::bed::Programs;
 use crate::progress;
 use crate::results::Entry;
-use crate::shape::Shape;
+use crate::shape::LazyShape;
 
 /// What the plain writer is called in the results.
 const PLAIN: &str = "plain writer, same writes";
@@ -34,6 +38,14 @@ pub(crate) enum Case {
     Writes,
     /// 10,000 live identities: memory, and a restart
     Scale,
+    /// Verifying chains of 1 to 16 hops, beside biscuit-auth and Tenuo
+    Chains,
+    /// One delegation at a time: create to Ready
+    Delegations,
+    /// The root of 1,000 delegations is revoked: all are marked, all are denied
+    Revoke,
+    /// Appends to the audit log, and a trail through a million records
+    Audit,
 }
 
 impl Case {
@@ -47,17 +59,21 @@ impl Case {
     pub(crate) async fn run(
         self,
         programs: &Programs,
-        shape: &Shape,
+        shape: &LazyShape<'_>,
         quick: bool,
     ) -> Result<Vec<Entry>> {
         progress(&format!("benchmark {self}"));
         match self {
-            Self::Idle => idle::run(programs, shape, quick).await,
-            Self::Burst => burst::run(programs, shape, quick).await,
-            Self::Sustained => sustained::run(programs, shape, quick).await,
-            Self::Completion => completion::run(programs, shape, quick).await,
-            Self::Writes => writes::run(programs, shape, quick).await,
-            Self::Scale => scale::run(programs, shape, quick).await,
+            Self::Idle => idle::run(programs, shape.learned().await?, quick).await,
+            Self::Burst => burst::run(programs, shape.learned().await?, quick).await,
+            Self::Sustained => sustained::run(programs, shape.learned().await?, quick).await,
+            Self::Completion => completion::run(programs, shape.learned().await?, quick).await,
+            Self::Writes => writes::run(programs, shape.learned().await?, quick).await,
+            Self::Scale => scale::run(programs, shape.learned().await?, quick).await,
+            Self::Chains => chains::run(programs, quick).await,
+            Self::Delegations => delegations::run(programs, quick).await,
+            Self::Revoke => revoke::run(programs, quick).await,
+            Self::Audit => audit::run(programs, quick).await,
         }
     }
 }

@@ -123,7 +123,7 @@ async fn restart(programs: &Programs, bed: &Bed, tasks: &[Task]) -> Result<(f64,
     let (awaited, issued): (Vec<_>, Vec<_>) = (awaited.collect(), issued.collect());
 
     let started = Instant::now();
-    let operator = Operator::start(programs, bed)?;
+    let operator = Operator::start(programs, bed, None)?;
     let (gone, ready) =
         futures::future::try_join(try_join_all(awaited), try_join_all(issued)).await?;
     let last = gone.into_iter().chain(ready).max().unwrap_or(started);
