@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 
 namespace=finance
 system=countersign-system
-operator_binary=target/debug/countersign
+operator_binary=$PWD/target/debug/countersign
+countersign_binary=$PWD/target/debug/kubectl-countersign
 
 work=$(mktemp -d)
 background=() # pids to end
@@ -33,6 +34,12 @@ main() {
   handshake
   refuse_wider
   renew
+  hand_on
+  refuse_widening
+  verify_offline
+  who_allowed_it
+  revoke_the_root
+  read_the_log
   complete_job
   delete_job
   chapter "Told in $((SECONDS - started)) seconds"
@@ -56,7 +63,7 @@ install_kinds() {
   have_kinds || made+=(kinds)
   run kubectl apply --server-side -f crds/
   local kind
-  for kind in trustdomains agentowners agentidentities taskkinds; do
+  for kind in trustdomains agentowners agentidentities delegations taskkinds; do
     kubectl wait --for=condition=Established --timeout=30s "crd/$kind.countersign.dev" >/dev/null
   done
   patiently kubectl explain agid.spec.taskRef >"$work/explain"
@@ -68,9 +75,10 @@ start_operator() {
   chapter "The operator"
   tell "It may read and write Secrets in the namespace $namespace and in its own, nowhere else."
   [ -n "$(kubectl get --ignore-not-found -o name "namespace/$system")" ] || made+=("$system")
-  command_line countersign run "--namespace=$system" "--secret-namespaces=$namespace"
+  command_line countersign run "--namespace=$system" "--secret-namespaces=$namespace" --audit=sqlite:audit.db
   "$operator_binary" run "--namespace=$system" "--secret-namespaces=$namespace" \
-    --metrics-listen=127.0.0.1:0 >"$work/operator.log" 2>&1 &
+    --metrics-listen=127.0.0.1:0 --publish-listen=127.0.0.1:0 \
+    "--audit=sqlite:$work/audit.db" >"$work/operator.log" 2>&1 &
   operator=$!
   tell "It runs as process $operator."
 }
@@ -165,6 +173,68 @@ renew() {
   beside run openssl x509 -in invoice-reader/tls.crt -noout -startdate -enddate
 }
 
+hand_on() {
+  chapter "Alice hands on, the planner hands on, the reader hands on"
+  run kubectl apply --server-side -f examples/60-delegations.yaml
+  run kubectl wait -n "$namespace" deleg --all --for=condition=Ready --timeout=20s
+  run kubectl get deleg -n "$namespace"
+  run_countersign tree alice
+}
+
+refuse_widening() {
+  chapter "A hop that widens: refused"
+  run kubectl apply --server-side -f examples/refused/wider-delegation.yaml
+  run kubectl wait -n "$namespace" deleg/reader-to-writer-all --for=condition=Stalled --timeout=20s
+  tell "Why: $(delegation_condition reader-to-writer-all Stalled '{.reason}: {.message}')"
+  run kubectl delete -n "$namespace" deleg/reader-to-writer-all
+}
+
+verify_offline() {
+  chapter "Verified offline, from the bundle alone"
+  kubectl get deleg/reader-to-writer -n "$namespace" -o yaml >"$work/chain.yaml"
+  kubectl get configmap/example.org-bundle -n "$system" -o go-template='{{index .data "bundle.json"}}' >"$work/bundle.json"
+  kubectl get agid report-writer -n "$namespace" -o jsonpath='{.status.certificate.chain}' >"$work/report-writer.crt"
+  beside run_countersign verify --chain chain.yaml --bundle bundle.json --trust-domain example.org --certificate report-writer.crt
+}
+
+who_allowed_it() {
+  chapter "Which agent, on whose authority?"
+  run_countersign trail "$(serial report-writer)" --audit "sqlite:$work/audit.db"
+}
+
+revoke_the_root() {
+  chapter "The root is revoked, and everything below it ends"
+  run_countersign revoke delegation alice-to-planner -n "$namespace" --yes
+  run kubectl get deleg -n "$namespace" -o wide
+  tell "A verifier that has the chain still, and the newest lists:"
+  local address partition lists=()
+  address=$(until_found "$work/operator.log" 's/.*serving bundles and revocation lists.*address=\([^ ]*\).*/\1/p')
+  for partition in $(seq 0 15); do
+    fetch "http://$address/revocations/example.org/statements/$partition" >"$work/list-$partition.jwt"
+    lists+=(--revocations "list-$partition.jwt")
+  done
+  if beside run_countersign verify --chain chain.yaml --bundle bundle.json --trust-domain example.org "${lists[@]}"; then
+    die "a revoked chain was accepted"
+  fi
+}
+
+read_the_log() {
+  chapter "The log: honest, and not"
+  run_countersign audit verify --audit "sqlite:$work/audit.db"
+  tell "Somebody with all rights on a copy of the database makes the first certificate somebody else's:"
+  cp "$work/audit.db" "$work/tampered.db"
+  [ ! -f "$work/audit.db-wal" ] || cp "$work/audit.db-wal" "$work/tampered.db-wal"
+  python3 - "$work/tampered.db" <<'PYTHON'
+import sqlite3, sys
+log = sqlite3.connect(sys.argv[1])
+log.execute("UPDATE records SET body = replace(body, '\"owner\":\"alice\"', '\"owner\":\"mallory\"') WHERE seq = 1")
+log.commit()
+PYTHON
+  if run_countersign audit verify --audit "sqlite:$work/tampered.db"; then
+    die "a tampered log was called honest"
+  fi
+}
+
 complete_job() {
   chapter "The Job completes, and the credential is gone"
   local pod
@@ -220,6 +290,16 @@ run() {
   "$@"
 }
 
+# kubectl countersign, from the build.
+run_countersign() {
+  command_line kubectl countersign "$@"
+  "$countersign_binary" "$@"
+}
+
+fetch() {
+  python3 -c 'import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())' "$1"
+}
+
 # Runs something in the folder of the agents' files.
 beside() { (cd "$work" && "$@"); }
 
@@ -263,6 +343,10 @@ have_kinds() {
 
 condition() {
   kubectl get "agid/$1" -n "$namespace" -o jsonpath="{range .status.conditions[?(@.type==\"$2\")]}$3{end}"
+}
+
+delegation_condition() {
+  kubectl get "deleg/$1" -n "$namespace" -o jsonpath="{range .status.conditions[?(@.type==\"$2\")]}$3{end}"
 }
 
 serial() {

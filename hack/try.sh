@@ -6,9 +6,10 @@ cd "$(dirname "$0")/.."
 . hack/tools.sh
 need_rust
 need openssl openssl
+need python3 python3
 
 say "Building countersign (two minutes the first time)…"
-cargo build --workspace --locked --bin countersign --bin countersign-testbed
+cargo build --workspace --locked --bin countersign --bin kubectl-countersign --bin countersign-testbed
 
 testbed=target/debug/countersign-testbed
 if [ -n "${KUBECONFIG:-}" ]; then

@@ -181,6 +181,9 @@ pub async fn run(
         crate::checkpoint::publish(&c).await
     });
     if let Some(listener) = publisher {
+        if let Ok(address) = listener.local_addr() {
+            info!(%address, "serving bundles and revocation lists");
+        }
         let c = Arc::clone(&ctx);
         all.spawn(
             "serve bundles and revocation lists",
