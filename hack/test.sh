@@ -9,6 +9,8 @@ cd "$(dirname "$0")/.."
 . hack/tools.sh
 need_rust
 need openssl openssl
+need python3 python3
+want_postgres
 
 say "== build"
 cargo build --workspace --locked --bins
@@ -25,3 +27,4 @@ trap - EXIT
 
 say "== tests"
 cargo test --workspace --locked --no-fail-fast
+hack/fuzz.sh

@@ -32,6 +32,18 @@ need() {
   fi
 }
 
+# A PostgreSQL server for the tests of the audit log; those are skipped, loudly, where there is none.
+want_postgres() {
+  command -v initdb >/dev/null && return
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "Installing postgresql…"
+    apt-get update -qq </dev/null >&2 || true
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql </dev/null >&2 && return
+  fi
+  say "note: no PostgreSQL server here: the tests that need one are skipped (Debian: apt-get install postgresql)"
+}
+
 # Rust by rustup, at the version that rust-toolchain.toml pins; a C compiler for aws-lc.
 need_rust() {
   command -v cargo >/dev/null || die "cargo is missing: install rustup (https://rustup.rs); it brings the version that rust-toolchain.toml names"
