@@ -1,0 +1,120 @@
+//! `trail`: from something seen back to the authenticated requester of the root.
+//!
+//! ```text
+//!  text ──Subject::parse──▶ Subject ──▶ audit log ──record::trail──▶ Trail ──▶ text, JSON, YAML
+//!                              └──────▶ cluster ────live::trail─────────┘
+//! ```
+
+mod live;
+mod model;
+mod record;
+mod show;
+mod subject;
+#[cfg(test)]
+mod tests;
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use countersign_api::Delegation;
+use countersign_audit::{Reader, TrailStart};
+use kube::ResourceExt as _;
+
+use self::model::Trail;
+use self::subject::Subject;
+use crate::cluster::{Cluster, get, slowly};
+use crate::failure::{Failure, Outcome};
+use crate::output::{self, Format};
+
+/// Walk from a certificate, an identity, a delegation or a record back to who first allowed it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+With --audit it is the log that tells, also of what is long gone; without it, the objects that the
+cluster still has.
+
+Examples:
+  # Who allowed the agent that showed this certificate?
+  kubectl countersign trail 7f3a09c44be1d02283a1c0ffee5eed00 --audit sqlite:/var/lib/countersign/audit.db
+
+  # The same for a delegation, by what the cluster has
+  kubectl countersign trail finance/planner-to-reader
+
+  # From a record of the log
+  kubectl countersign trail example.org/countersign-0:4711 --audit postgres://reader@db/audit -o json")]
+pub(crate) struct TrailArgs {
+    /// A serial number in hex, a SPIFFE ID, a delegation (NAME, NAMESPACE/NAME or UID), the digest of
+    /// a statement, or a record as CHAIN:NUMBER
+    subject: String,
+    /// The audit log: sqlite:PATH or postgres://…
+    #[arg(
+        long,
+        env = "COUNTERSIGN_AUDIT",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    audit: Option<String>,
+    /// Show each record too
+    #[arg(long)]
+    records: bool,
+    #[arg(short, long, default_value = "table")]
+    output: Format,
+}
+
+pub(crate) async fn run(cluster: &Cluster, args: &TrailArgs) -> Outcome {
+    let subject = Subject::parse(&args.subject).map_err(Failure::Usage)?;
+    let trail = match args.audit.as_deref().filter(|it| !it.is_empty()) {
+        Some(url) => from_log(cluster, url, &subject).await?,
+        None => {
+            let client = cluster.connect().await?;
+            let world = match client.world(true).await {
+                Ok(world) => world,
+                // Who may not see every namespace sees its own.
+                Err(_) => client.world(false).await?,
+            };
+            live::trail(&world, &subject, &client.namespace).map_err(Failure::Usage)?
+        }
+    };
+    if trail.is_empty() {
+        let hint = match (args.audit.is_some(), trail.gaps.first()) {
+            (_, Some(gap)) => gap.clone(),
+            (true, None) => {
+                "the audit log has no record of it; sealed records are in their segments".to_owned()
+            }
+            (false, None) => "the cluster has no such object; --audit asks the log".to_owned(),
+        };
+        return Err(Failure::Error(anyhow!(
+            "nothing is known of {}: {hint}",
+            args.subject
+        )));
+    }
+    let shown = output::shown(args.output, &trail, |it| show::text(it, args.records))?;
+    Ok(output::print(&shown)?)
+}
+
+async fn from_log(cluster: &Cluster, url: &str, subject: &Subject) -> anyhow::Result<Trail> {
+    let mut subject = subject.clone();
+    if let Subject::Name { namespace, name } = &subject {
+        subject = Subject::Uid(uid_of(cluster, namespace.as_deref(), name).await?);
+    }
+    let start = match subject.clone() {
+        Subject::Serial(serial) => TrailStart::Serial(serial),
+        Subject::SpiffeId(id) => TrailStart::SpiffeId(id),
+        Subject::Uid(uid) | Subject::Name { name: uid, .. } => TrailStart::DelegationUid(uid),
+        Subject::Digest(digest) => TrailStart::Digest(digest),
+        Subject::Record { chain, seq } => TrailStart::Position { chain, seq },
+    };
+    let reading = async {
+        let reader = Reader::open(url).await?;
+        reader.trail(&start).await
+    };
+    let records = slowly("reading the audit log", reading).await?;
+    Ok(record::trail(&records, &subject))
+}
+
+/// Of a Delegation that still is.
+async fn uid_of(cluster: &Cluster, namespace: Option<&str>, name: &str) -> anyhow::Result<String> {
+    let help = "look up the delegation's UID (one that is gone is found by its UID or its digest)";
+    let client = cluster.connect().await.context(help)?;
+    let namespace = namespace.unwrap_or(&client.namespace);
+    let found = get::<Delegation>(&client.objects(namespace), "Delegation", name).await;
+    Ok(found.context(help)?.uid().unwrap_or_default())
+}
