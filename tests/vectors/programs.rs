@@ -133,5 +133,7 @@ fn python() -> Command {
         }
         own
     });
-    Command::new(&*ONE)
+    let mut python = Command::new(&*ONE);
+    python.arg("-B"); // leaves nothing in `examples/`
+    python
 }
