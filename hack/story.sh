@@ -86,14 +86,15 @@ start_operator() {
 admit_alice() {
   chapter "A trust domain, an owner, a namespace"
   made+=(story)
-  run_patiently kubectl apply --server-side -f examples/10-trust-domain.yaml -f examples/20-owner.yaml -f examples/30-namespace.yaml
+  run_patiently kubectl apply --server-side -f examples/10-trust-domain.yaml -f examples/20-owner.yaml -f examples/30-namespace.yaml -f examples/35-alice.yaml
   run kubectl wait --for=condition=Ready trustdomain/example.org --timeout=30s
   run kubectl get trustdomains,agentowners
 }
 
 identity_waits() {
   chapter "Identities wait for their tasks"
-  run_patiently kubectl apply --server-side -f examples/40-ledger.yaml -f examples/41-invoice-reader.yaml -f examples/42-report-writer.yaml
+  tell "Alice writes them herself."
+  run_patiently kubectl --as=alice@example.com apply --server-side -f examples/40-ledger.yaml -f examples/41-invoice-reader.yaml -f examples/42-report-writer.yaml -f examples/43-planner.yaml
   run kubectl wait -n "$namespace" agid --all --for=condition=Reconciling --timeout=20s
   run kubectl get agid -n "$namespace"
   tell "Why: $(condition invoice-reader Reconciling '{.reason}: {.message}')"
@@ -175,10 +176,10 @@ renew() {
 
 hand_on() {
   chapter "Alice hands on, the planner hands on, the reader hands on"
-  run kubectl apply --server-side -f examples/60-delegations.yaml
+  run kubectl --as=alice@example.com apply --server-side -f examples/60-delegations.yaml
   run kubectl wait -n "$namespace" deleg --all --for=condition=Ready --timeout=20s
   run kubectl get deleg -n "$namespace"
-  run_countersign tree alice
+  run_countersign tree alice -n "$namespace"
 }
 
 refuse_widening() {
@@ -220,6 +221,8 @@ revoke_the_root() {
 
 read_the_log() {
   chapter "The log: honest, and not"
+  tell "What was recorded is signed within five seconds, and the newest checkpoint is kept in the cluster."
+  patiently kubectl get configmap/countersign-audit-checkpoints -n "$system" -o name
   run_countersign audit verify --audit "sqlite:$work/audit.db"
   tell "Somebody with all rights on a copy of the database makes the first certificate somebody else's:"
   cp "$work/audit.db" "$work/tampered.db"

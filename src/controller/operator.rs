@@ -46,6 +46,8 @@ const WATCH_BOUND: f64 = 2.5;
 const DOMAINS_BOUND: Duration = Duration::from_secs(10);
 /// How often gauges are computed.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
+/// What was recorded is signed at the latest so long after: what is cut off before isn't noticed.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 /// How long a stopping process may take to give its lease back.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -221,7 +223,10 @@ async fn bind(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Operat
 fn log_settings(settings: &Settings) -> countersign_audit::Settings {
     let clock = settings.clock.clone();
     let AuditSettings { url, writer } = settings.audit.clone();
-    countersign_audit::Settings::new(url, writer, Arc::new(move || clock.now()))
+    countersign_audit::Settings {
+        checkpoint_interval: CHECKPOINT_EVERY,
+        ..countersign_audit::Settings::new(url, writer, Arc::new(move || clock.now()))
+    }
 }
 
 async fn ensure_namespace(clients: &Clients, name: &str) -> kube::Result<()> {
