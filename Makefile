@@ -16,6 +16,10 @@ try: ## The whole story on a real control plane, told by kubectl (KEEP=1 stays; 
 test: ## Format, lints, docs, licences and all tests, those on a real control plane too
 	@hack/test.sh
 
+.PHONY: fuzz
+fuzz: ## Fuzz what reads bytes from outside, 10 s for each target (FUZZ_SECONDS=600 ONLY=statement,…)
+	@hack/fuzz.sh
+
 .PHONY: lint
 lint: ## Format, clippy, rustdoc and cargo deny alone
 	@hack/lint.sh
