@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::audit::AuditArgs;
 use crate::cluster::Cluster;
@@ -54,6 +54,17 @@ Examples:
 }
 
 impl Arguments {
+    /// Reads the process's arguments; ends it with code 2 if they can't be read.
+    pub(crate) fn read() -> Self {
+        let matches = Self::documented().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|why| why.exit())
+    }
+
+    /// With the exit codes in the help of each command.
+    fn documented() -> clap::Command {
+        Self::command().mut_subcommands(document)
+    }
+
     /// Does what they say.
     pub(crate) async fn run(self) -> Outcome {
         let cluster = &self.cluster;
@@ -76,13 +87,24 @@ impl Arguments {
     }
 }
 
+fn document(command: clap::Command) -> clap::Command {
+    let examples = command.get_after_help().map(ToString::to_string);
+    let help = match examples {
+        Some(examples) => format!("{examples}\n\n{EXIT_CODES}"),
+        None => EXIT_CODES.to_owned(),
+    };
+    command.after_help(help).mut_subcommands(document)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a failing test should panic")]
 mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Result<Arguments, clap::Error> {
-        Arguments::try_parse_from(std::iter::once(PROGRAM).chain(line.split(' ')))
+        let words = std::iter::once(PROGRAM).chain(line.split(' '));
+        let matches = Arguments::documented().try_get_matches_from(words)?;
+        Arguments::from_arg_matches(&matches)
     }
 
     #[test]
@@ -116,6 +138,7 @@ mod tests {
                 .unwrap_err()
                 .to_string();
             assert!(help.contains("Examples:"), "{command}");
+            assert!(help.contains("Exit codes:"), "{command}");
             assert!(help.contains("kubectl countersign"), "{command}");
         }
     }

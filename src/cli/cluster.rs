@@ -75,17 +75,21 @@ impl Cluster {
         };
         let help =
             "find a cluster: set KUBECONFIG or --kubeconfig, and --context to one of its contexts";
-        let mut config = match &self.kubeconfig {
+        let config = match &self.kubeconfig {
             Some(path) => {
                 let kubeconfig = Kubeconfig::read_from(path).context(help)?;
                 Config::from_custom_kubeconfig(kubeconfig, &options).await
             }
             None if self.context.is_some() => Config::from_kubeconfig(&options).await,
-            None => return self.connected(Config::infer().await.context(help)?),
-        }
-        .context(help)?;
-        config.connect_timeout = Some(CONNECT);
-        self.connected(config)
+            None => {
+                // Its message has those of its causes in it already.
+                let config = Config::infer()
+                    .await
+                    .map_err(|why| anyhow!("{help}: {why}"))?;
+                return self.connected(config);
+            }
+        };
+        self.connected(config.map_err(|why| anyhow!("{help}: {why}"))?)
     }
 
     fn connected(&self, mut config: Config) -> Result<Connected> {
@@ -241,7 +245,7 @@ pub(crate) fn explain(error: kube::Error, doing: &str) -> anyhow::Error {
         kube::Error::Api(status) => return anyhow!("{doing}: {}", status.message),
         _ => "is the cluster reachable? --context and --kubeconfig choose another",
     };
-    anyhow::Error::new(error).context(format!("{doing} ({advice})"))
+    anyhow!("{doing}: {error} ({advice})")
 }
 
 /// Waits for `work`; when it takes long, says on stderr what is being done.

@@ -33,14 +33,13 @@ mod world;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use clap::Parser as _;
 use tokio::runtime::Builder;
 
 use crate::args::Arguments;
 use crate::failure::{Failure, Outcome};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::read();
     match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.tell(),
