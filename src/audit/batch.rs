@@ -18,7 +18,8 @@ const COLUMNS: usize = 15;
 /// Tries against another process under the same writer's name, each from the head it left.
 const RACES: usize = 5;
 
-static INSERTS: LazyLock<[String; 3]> = LazyLock::new(|| SIZES.map(insert));
+static NUMBERED: LazyLock<[String; 3]> = LazyLock::new(|| SIZES.map(|rows| insert(rows, true)));
+static UNNUMBERED: LazyLock<[String; 3]> = LazyLock::new(|| SIZES.map(|rows| insert(rows, false)));
 
 /// The connection and the heads of the chains.
 pub(crate) struct Batch {
@@ -154,11 +155,15 @@ impl Batch {
             });
         }
         let begin = self.shared.store.begin();
+        let inserts = match self.shared.store.is_postgres() {
+            true => &*NUMBERED,
+            false => &*UNNUMBERED,
+        };
         self.attempted = rows.last().cloned().map(InDoubt);
         let connection = self.connected().await?;
         let mut transaction = connection.begin_with(begin).await?;
         let mut at = 0;
-        for (size, sql) in SIZES.into_iter().zip(INSERTS.iter()) {
+        for (size, sql) in SIZES.into_iter().zip(inserts) {
             while let (Some(entries), Some(rows)) =
                 (entries.get(at..at + size), rows.get(at..at + size))
             {
@@ -318,8 +323,9 @@ fn bind(query: Query, entry: &Prepared, row: &Position) -> Query {
         .bind(row.hash.to_string())
 }
 
-/// The statement that inserts `rows` rows.
-fn insert(rows: usize) -> String {
+/// The statement that inserts `rows` rows. PostgreSQL wants its parameters numbered; SQLite looks a
+/// parameter with a name up among all others each time, which at 256 rows is most of the work.
+fn insert(rows: usize, numbered: bool) -> String {
     let mut sql = String::from(
         "INSERT INTO records (chain, seq, time, kind, object_uid, serial, spiffe_id, digest, \
          parent_digest, delegation_uid, owner, requester, not_after, body, hash) VALUES ",
@@ -328,7 +334,11 @@ fn insert(rows: usize) -> String {
         sql.push_str(if row == 0 { "(" } else { ", (" });
         for column in 1..=COLUMNS {
             let comma = if column == 1 { "" } else { ", " };
-            sql.push_str(&format!("{comma}${}", row * COLUMNS + column));
+            if numbered {
+                sql.push_str(&format!("{comma}${}", row * COLUMNS + column));
+            } else {
+                sql.push_str(&format!("{comma}?"));
+            }
         }
         sql.push(')');
     }

@@ -83,6 +83,10 @@ impl Store {
         self.kind == StoreKind::Memory
     }
 
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.kind == StoreKind::Postgres
+    }
+
     /// How a transaction that writes begins. SQLite's takes the lock at once: one that turns from
     /// reading to writing can fail half-way.
     pub(crate) fn begin(&self) -> &'static str {
@@ -195,11 +199,13 @@ pub(crate) fn escape(path: &str) -> String {
 }
 
 /// WAL, so that readers and the writer don't wait for each other; FULL, so that a commit survives a
-/// loss of power.
+/// loss of power. 32 MB of WAL before it is copied to the file: pages of the indexes change again and
+/// again, and each copy is two more syncs.
 const SQLITE_SETTINGS: &str = "\
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA cache_size = -65536;
+PRAGMA wal_autocheckpoint = 8192;
 PRAGMA journal_size_limit = 67108864;";
 
 /// STRICT: a column holds what it says, also after somebody's SQL.
