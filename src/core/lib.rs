@@ -4,12 +4,14 @@
 //!  SpiffeId  ◀── trust domain, namespace, agent, task UID, identity UID
 //!  Grant     ── narrow(parent, child) ──▶ yes, or what widens; intersect(a, b) ──▶ what both have
 //!  Outcome   ── how a task ended
+//!  json      ── objects and words in their one spelling
 //!  schedule  ── when a certificate is renewed
 //! ```
 //!
 //! What it must not do: read a clock, do I/O, know Kubernetes or X.509.
 
 mod grants;
+pub mod json;
 mod outcome;
 mod requester;
 pub mod schedule;

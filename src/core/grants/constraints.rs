@@ -3,9 +3,10 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::widening::Part;
+use crate::json::{Object, Word, present};
 
 /// Bounds on a grant. What is absent doesn't bound; each one that is there only takes away.
 ///
@@ -13,39 +14,40 @@ use super::widening::Part;
 /// allowed" where it would mean "no bound". An unknown one is refused: who doesn't understand a bound
 /// can't keep it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", from = "Object<Members>")]
 pub struct Constraints {
     /// The most sensitive data that may be met.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_data_class: Option<DataClass>,
     /// Those for whom it may be used, by name, compared byte for byte; the order and repeats don't
     /// count. An empty list is nobody.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub audiences: Option<Vec<String>>,
     /// The last moment of use. As JSON `YYYY-MM-DDThh:mm:ssZ` (RFC 3339, one spelling for each
     /// moment): a fraction of a second, another offset and a leap second are refused, in reading as
     /// in writing, so that what is signed is what was compared.
     #[serde(
-        default,
-        with = "whole_seconds",
+        serialize_with = "whole_seconds::serialize",
         skip_serializing_if = "Option::is_none"
     )]
     pub not_after: Option<Timestamp>,
     /// The most calls.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_calls: Option<u64>,
+}
+
+/// Constraints as they are read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Members {
+    #[serde(default, deserialize_with = "present")]
+    max_data_class: Option<Word<DataClass>>,
+    #[serde(default, deserialize_with = "present")]
+    audiences: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "whole_seconds::deserialize")]
+    not_after: Option<Timestamp>,
+    #[serde(default, deserialize_with = "present")]
+    max_calls: Option<u64>,
 }
 
 /// How sensitive data is, from the least on. As JSON the variant's name.
@@ -59,6 +61,23 @@ pub enum DataClass {
     Confidential,
     /// For those who are named.
     Restricted,
+}
+
+impl From<Object<Members>> for Constraints {
+    fn from(Object(members): Object<Members>) -> Self {
+        let Members {
+            max_data_class,
+            audiences,
+            not_after,
+            max_calls,
+        } = members;
+        Self {
+            max_data_class: max_data_class.map(|Word(class)| class),
+            audiences,
+            not_after,
+            max_calls,
+        }
+    }
 }
 
 impl Constraints {
@@ -154,11 +173,6 @@ fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     }
-}
-
-/// A field that is there has a value.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(from).map(Some)
 }
 
 /// `YYYY-MM-DDThh:mm:ssZ`.

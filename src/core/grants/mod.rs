@@ -26,18 +26,45 @@ pub use widening::{Part, Widening};
 
 use serde::{Deserialize, Serialize};
 
+use crate::json::Object;
+
 /// Actions on resources: each action on each resource, within all of the constraints.
 ///
 /// As JSON: `{"actions": […], "resources": […], "constraints": {…}}`. Empty constraints are left out,
 /// an unknown field is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(from = "Object<Members>")]
 pub struct Grant {
     /// Verbs; `*` for any.
     pub actions: Vec<String>,
     /// Paths such as `ledger/invoices/*`.
     pub resources: Vec<String>,
     /// What bounds them.
-    #[serde(default, skip_serializing_if = "Constraints::is_empty")]
+    #[serde(skip_serializing_if = "Constraints::is_empty")]
     pub constraints: Constraints,
+}
+
+/// A grant as it is read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members {
+    actions: Vec<String>,
+    resources: Vec<String>,
+    #[serde(default)]
+    constraints: Constraints,
+}
+
+impl From<Object<Members>> for Grant {
+    fn from(Object(members): Object<Members>) -> Self {
+        let Members {
+            actions,
+            resources,
+            constraints,
+        } = members;
+        Self {
+            actions,
+            resources,
+            constraints,
+        }
+    }
 }
