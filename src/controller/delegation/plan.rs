@@ -277,9 +277,13 @@ fn root(seen: &Observed, claims: &Claims) -> Option<Root> {
 }
 
 /// What was recorded, at the generation that is looked at, and the UIDs of whatever is seen for the
-/// first time.
+/// first time. What was over learns none: whoever comes by now never had anything to do with it.
 fn same(seen: &Observed) -> Status {
     let recorded = &seen.recorded;
+    let latch = |latched: &Option<String>, seen: Option<&String>| {
+        let first = seen.filter(|_| recorded.completed.is_none());
+        latched.as_ref().or(first).cloned()
+    };
     let delegator = match &seen.delegator {
         DelegatorSeen::Owner(OwnerSeen::Found { uid, .. }) => Some(uid),
         DelegatorSeen::Agent(AgentSeen::Found(agent)) => Some(&agent.uid),
@@ -295,9 +299,9 @@ fn same(seen: &Observed) -> Status {
     };
     Status {
         observed_generation: seen.delegation.generation,
-        delegator: recorded.delegator.as_ref().or(delegator).cloned(),
-        delegate: recorded.delegate.as_ref().or(delegate).cloned(),
-        parent: recorded.parent.as_ref().or(parent).cloned(),
+        delegator: latch(&recorded.delegator, delegator),
+        delegate: latch(&recorded.delegate, delegate),
+        parent: latch(&recorded.parent, parent),
         issued: recorded.issued,
         expires: recorded.expires,
         finished: recorded.finished,

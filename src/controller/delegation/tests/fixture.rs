@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use countersign_api as api;
 use countersign_core::{Constraints, Grant, Requester, SpiffeId, TrustDomainName};
 use countersign_statement::{
-    Chain, KeyRing, Options, Purpose, Statement, Task, Verifier, WantedKeys,
+    Chain, KeyRing, Options, Purpose, Signer, Statement, Task, TrustedKeys, Verifier, WantedKeys,
 };
 use jiff::Timestamp;
 
@@ -28,18 +28,40 @@ pub(super) const MAX_LIFE: u64 = 3600;
 /// Who hands on to whom, from hop 1 on; the owner is above.
 pub(super) const AGENTS: [&str; 5] = ["planner", "reader", "clerk", "robot", "printer"];
 
-/// The keys that everything is signed with.
-pub(super) static RING: LazyLock<KeyRing> = LazyLock::new(|| ring_of("example.org"));
+/// What everything is signed and verified with.
+pub(super) static RING: LazyLock<Keys> = LazyLock::new(Keys::new);
 /// The same trust domain's keys once those were distrusted.
-pub(super) static NEXT_RING: LazyLock<KeyRing> = LazyLock::new(|| ring_of("example.org"));
+pub(super) static NEXT_RING: LazyLock<Keys> = LazyLock::new(Keys::new);
 
-/// As `observe` has one for each trust domain: without what they remember, a chain costs tens of
-/// milliseconds in tests, which aren't optimised.
-static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| verifier(&RING));
-static NEXT_VERIFIER: LazyLock<Verifier> = LazyLock::new(|| verifier(&NEXT_RING));
+/// A key ring as `observe` and `execute` have it at hand.
+pub(super) struct Keys {
+    signer: Arc<Signer>,
+    pub(super) trusted: TrustedKeys,
+    verifier: Verifier,
+}
 
-fn verifier(ring: &KeyRing) -> Verifier {
-    Verifier::new(ring.trusted().unwrap(), 10_000)
+impl Keys {
+    fn new() -> Self {
+        let ring = ring();
+        Self {
+            signer: ring.signer(Purpose::Statements).unwrap(),
+            trusted: ring.trusted().unwrap(),
+            verifier: Verifier::new(ring.trusted().unwrap(), 100_000),
+        }
+    }
+
+    /// The chain, if it verifies. Hop by hop: a batch of signatures is quick only when optimised.
+    pub(super) fn verified(&self, statements: &[String], now: Timestamp) -> Option<Arc<Chain>> {
+        let texts: Vec<&str> = statements.iter().map(String::as_str).collect();
+        let mut chain = None;
+        for count in 1..=texts.len() {
+            let verified = self
+                .verifier
+                .verify(&texts[..count], now, &Options::default());
+            chain = Some(verified.ok()?);
+        }
+        chain
+    }
 }
 
 /// So many seconds after the beginning.
@@ -47,9 +69,9 @@ pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(T0 + seconds).unwrap()
 }
 
-fn ring_of(domain: &str) -> KeyRing {
+fn ring() -> KeyRing {
     let want = WantedKeys {
-        trust_domain: domain.to_owned(),
+        trust_domain: "example.org".to_owned(),
         lifetime_seconds: 30 * 86_400,
         epoch: 1,
         distrusted: BTreeSet::new(),
@@ -243,24 +265,9 @@ pub(super) fn parent(seen: &mut Observed) -> &mut Parent {
     }
 }
 
-/// The chain, if it verifies with the keys of `ring`, one of the two above.
-pub(super) fn verified(
-    statements: &[String],
-    ring: &KeyRing,
-    now: Timestamp,
-) -> Option<Arc<Chain>> {
-    let verifier = if std::ptr::eq(ring, &raw const *RING) {
-        &VERIFIER
-    } else {
-        &NEXT_VERIFIER
-    };
-    let texts: Vec<&str> = statements.iter().map(String::as_str).collect();
-    verifier.verify(&texts, now, &Options::default()).ok()
-}
-
 /// What the signer makes of a proposal: the chain, this hop last.
-pub(super) fn sign(seen: &Observed, proposal: &Proposal, ring: &KeyRing) -> Vec<Statement> {
-    let signer = ring.signer(Purpose::Statements).unwrap();
+pub(super) fn sign(seen: &Observed, proposal: &Proposal, ring: &Keys) -> Vec<Statement> {
+    let signer = &ring.signer;
     let mut claims = proposal.claims.clone();
     let mut all: Vec<Statement> = match &proposal.first {
         Some(first) => vec![signer.countersign(first).unwrap()],
@@ -289,7 +296,7 @@ pub(super) fn object(status: Option<api::DelegationStatus>) -> api::Delegation {
 pub(super) fn written(
     seen: &Observed,
     plan: &Plan,
-    ring: &KeyRing,
+    ring: &Keys,
     before: Option<&api::DelegationStatus>,
 ) -> Option<api::DelegationStatus> {
     let mut status = plan.status.clone()?;
@@ -305,7 +312,7 @@ pub(super) fn written(
 pub(super) fn apply_with(
     seen: &mut Observed,
     plan: &Plan,
-    ring: &KeyRing,
+    ring: &Keys,
     before: Option<&api::DelegationStatus>,
 ) -> Option<api::DelegationStatus> {
     let status = written(seen, plan, ring, before)?;
@@ -322,10 +329,10 @@ pub(super) fn apply(seen: &mut Observed, plan: &Plan) -> Option<api::DelegationS
 }
 
 /// What is read back from a status.
-pub(super) fn recorded(status: &api::DelegationStatus, ring: &KeyRing, now: Timestamp) -> Recorded {
+pub(super) fn recorded(status: &api::DelegationStatus, ring: &Keys, now: Timestamp) -> Recorded {
     let object = object(Some(status.clone()));
     let recorded = parse::recorded(&object, None);
-    let chain = verified(&recorded.statements, ring, now);
+    let chain = ring.verified(&recorded.statements, now);
     Recorded { chain, ..recorded }
 }
 

@@ -12,6 +12,8 @@ mod api;
 mod ends;
 mod fixture;
 mod order;
+mod properties;
 mod recounted;
 mod refusals;
+mod strategies;
 mod waits;

@@ -7,8 +7,8 @@ use super::super::observed::{DelegatorSeen, DomainSeen, Observed, OwnerSeen};
 use super::super::plan::plan;
 use super::fixture::{
     LIFE, MAX_LIFE, NEXT_RING, RING, agent, apply_with, as_parent, assert_ready, at, below,
-    delegate, grant, granted, granted_hop, id, message, parent, passed, recorded, root, verified,
-    with, written,
+    delegate, grant, granted, granted_hop, id, message, parent, passed, recorded, root, with,
+    written,
 };
 
 fn proposal(seen: &Observed) -> Proposal {
@@ -203,8 +203,8 @@ fn a_parent_countersigned_anew_takes_its_children_along() {
 fn once_a_key_is_distrusted_the_next_one_countersigns_all_from_the_root_down() {
     let mut above = granted(root());
     let mut child = granted(below(&above));
-    above.recorded.chain = verified(&above.recorded.statements, &NEXT_RING, at(0));
-    child.recorded.chain = verified(&child.recorded.statements, &NEXT_RING, at(0));
+    above.recorded.chain = NEXT_RING.verified(&above.recorded.statements, at(0));
+    child.recorded.chain = NEXT_RING.verified(&child.recorded.statements, at(0));
     assert_eq!(
         (&above.recorded.chain, &child.recorded.chain),
         (&None, &None)
