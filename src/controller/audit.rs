@@ -61,22 +61,27 @@ fn unavailable(why: &str) -> Refusal {
 /// Looks at everything again when the log can be written again. Never returns.
 pub(crate) async fn watch(ctx: &Context) {
     let log = &ctx.audit.log;
-    let mut troubled = false;
+    let mut failures = 0_u32;
     loop {
         let health = log.health();
         ctx.metrics.audit(health.is_ok(), log.waiting());
         match health {
-            Ok(()) if troubled => {
-                info!("the audit log can be written again");
-                troubled = false;
+            Ok(()) if failures > 0 => {
+                failures = 0;
+                info!("the audit log can be written");
+                // What couldn't be read at a take-over is made up for.
+                crate::revocation::reload_or_warn(ctx).await;
                 follow::everything(ctx);
             }
             Ok(()) => {}
             Err(why) => {
-                if !troubled {
-                    error!("the audit log can't be written, nothing is granted: {why}");
+                failures = failures.saturating_add(1);
+                // Once, and not for the moment that the first connection takes.
+                if failures == 2 {
+                    error!(
+                        "the audit log can't be written, nothing is granted: {why} (see --audit)"
+                    );
                 }
-                troubled = true;
             }
         }
         sleep(CHECK_EVERY).await;

@@ -111,8 +111,8 @@ pub enum OperatorError {
         /// Why.
         source: std::io::Error,
     },
-    /// The audit log can't be opened.
-    #[error("can't open the audit log, without which nothing is granted: {0}; see --audit")]
+    /// The audit log's settings can't be.
+    #[error("{0}: see --audit and --audit-writer")]
     Audit(#[from] countersign_audit::AuditError),
     /// A part that must run for ever ended.
     #[error(transparent)]
@@ -138,7 +138,7 @@ pub async fn run(
     leadership.register(&mut registry);
     let listener = bind(settings.listen).await?;
     let publisher = bind(settings.publish).await?;
-    let log = Log::open(log_settings(&settings)).await?;
+    let log = Log::new(log_settings(&settings))?; // what ends doesn't wait for its store
     ensure_namespace(&clients, &settings.namespace).await?;
     let audit = Audit::new(log.clone());
     let ctx = context(
@@ -348,7 +348,7 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
         if timeout(DOMAINS_BOUND, ready).await.is_err() {
             warn!("some trust domains are not there yet; looking at identities all the same");
         }
-        reload(&ctx).await;
+        crate::revocation::reload_or_warn(&ctx).await;
         follow::everything(&ctx);
         for _ in 0..workers {
             let c = Arc::clone(&ctx);
@@ -363,16 +363,6 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
             }
         }
         team.shutdown().await;
-    }
-}
-
-/// What ended while nobody led is in the audit log; a log that can't be read is no reason to keep
-/// what is over alive.
-async fn reload(ctx: &Arc<Context>) {
-    if let Err(why) = crate::revocation::reload(ctx).await {
-        warn!(
-            "can't read the audit log: certificates of identities that vanished while nobody led are not in the revocation lists: {why}"
-        );
     }
 }
 
@@ -523,7 +513,10 @@ fn health(
             Err("not all objects have been listed yet".to_owned())
         }
     });
+    let c = Arc::clone(ctx);
+    let audit: Check = Arc::new(move || c.audit.log().health());
     Health::new(Arc::new(registry))
         .live("watches", watches)
         .ready("synced", synced)
+        .ready("audit", audit)
 }

@@ -9,7 +9,7 @@ use countersign_authority::RevocationReason;
 use countersign_statement::Digest;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::context::Context;
 use crate::identity::Stage;
@@ -129,7 +129,7 @@ impl Revocations {
 
 /// Takes from the audit log what memory can't know: what was issued and granted before this process
 /// led, and lost its object meanwhile. Asked once at each take-over, when all watches have listed.
-pub(crate) async fn reload(ctx: &Context) -> Result<(), AuditError> {
+async fn reload(ctx: &Context) -> Result<(), AuditError> {
     let now = ctx.clock.now();
     let reader = ctx.audit.log().reader();
     let records = reader.unexpired(now).await?;
@@ -191,6 +191,18 @@ pub(crate) async fn reload(ctx: &Context) -> Result<(), AuditError> {
     }
     info!(revoked, "what ended while nobody led is revoked");
     Ok(())
+}
+
+/// As [`reload`]; a log that can't be read is no reason to keep what is over alive.
+pub(crate) async fn reload_or_warn(ctx: &Context) {
+    if !ctx.gate.leads() {
+        return;
+    }
+    if let Err(why) = reload(ctx).await {
+        warn!(
+            "can't read the audit log: certificates of identities that vanished while nobody led are not in the revocation lists: {why}"
+        );
+    }
 }
 
 /// The end of something whose object went while nobody led: seen only now.

@@ -15,6 +15,6 @@ mod ledger;
 mod lists;
 mod server;
 
-pub(crate) use ledger::{GoneStatement, Issued, Revocations, reload};
+pub(crate) use ledger::{GoneStatement, Issued, Revocations, reload_or_warn};
 pub(crate) use lists::Lists;
 pub(crate) use server::serve;
