@@ -11,6 +11,7 @@
 
 mod attackers;
 mod credential;
+mod delegation;
 mod domains;
 mod harness;
 mod kstatus;
