@@ -59,14 +59,18 @@ enum RevokeKind {
 pub(crate) async fn run(cluster: &Cluster, args: &RevokeArgs) -> Outcome {
     let client = cluster.connect().await?;
     let key = Key::new(&client.namespace, &args.name);
-    let uid = match args.kind {
+    let (uid, over) = match args.kind {
         RevokeKind::Delegation => {
             let api: Api<Delegation> = client.objects(&key.namespace);
-            get(&api, "Delegation", &key.name).await?.uid()
+            let found = get(&api, "Delegation", &key.name).await?;
+            (found.uid(), is_over(&found))
         }
         RevokeKind::Identity => {
             let api: Api<AgentIdentity> = client.objects(&key.namespace);
-            get(&api, "AgentIdentity", &key.name).await?.uid()
+            let found = get(&api, "AgentIdentity", &key.name).await?;
+            let conditions = found.status.as_ref().map(|it| it.conditions.as_slice());
+            let state = Standing::of(conditions.unwrap_or_default()).state;
+            (found.uid(), state == State::Over)
         }
     };
     let (all, everywhere) = client.delegations().await?;
@@ -75,13 +79,21 @@ pub(crate) async fn run(cluster: &Cluster, args: &RevokeArgs) -> Outcome {
         RevokeKind::Delegation => "delegation",
         RevokeKind::Identity => "identity",
     };
-    let below = taken
+    if taken.is_empty() && over {
+        return Ok(output::print(&format!("{kind} {key} is over already"))?);
+    }
+    let others = taken
         .iter()
         .filter(|it| args.kind == RevokeKind::Identity || Key::of(**it) != key);
-    eprintln!(
-        "This ends {kind} {key} for good, and with it {}:",
-        count(below.count(), "delegation")
-    );
+    let others = count(others.count(), "delegation");
+    match args.kind {
+        RevokeKind::Delegation => {
+            eprintln!("This ends delegation {key} for good, and the {others} below it:")
+        }
+        RevokeKind::Identity => {
+            eprintln!("This ends identity {key} for good, and {others} with it:")
+        }
+    }
     if !taken.is_empty() {
         eprintln!("{}", table(&taken));
     }

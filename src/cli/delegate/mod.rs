@@ -267,9 +267,11 @@ fn show(delegation: &Delegation, args: &DelegateArgs) -> Result<()> {
         DryRun::Client => "created (dry run)",
         DryRun::Server => "created (server dry run)",
     };
+    let mut shown = delegation.clone();
+    shown.metadata.managed_fields = None; // as kubectl
     output::print(&match args.output {
         DelegateFormat::Name => format!("delegation.countersign.dev/{} {done}", clean(name)),
-        DelegateFormat::Json => serde_json::to_string_pretty(delegation)?,
-        DelegateFormat::Yaml => output::yaml(delegation)?,
+        DelegateFormat::Json => serde_json::to_string_pretty(&shown)?,
+        DelegateFormat::Yaml => output::yaml(&shown)?,
     })
 }

@@ -1,14 +1,14 @@
 //! A trail from live objects: what the cluster still has.
 
 use countersign_api::{AgentIdentity, Delegation};
-use countersign_statement::read_unverified;
+use countersign_statement::{MAX_STATEMENTS, read_unverified};
 use kube::ResourceExt as _;
 
 use super::model::{End, Hop, Identity, Trail};
 use super::subject::Subject;
 use crate::grants;
 use crate::standing::{Standing, State};
-use crate::world::{Key, World, delegate_of, delegator_of};
+use crate::world::{Key, World, delegate_of, delegator_of, is_below};
 
 /// The trail of `subject` in `world`; `namespace` is where a name without one is looked for. Empty if
 /// no object knows of it; an error for what only the log knows.
@@ -99,14 +99,7 @@ fn chain(leaf: &Delegation, world: &World) -> (Vec<Hop>, Option<String>) {
         .rev()
         .collect();
     if statements.is_empty() {
-        let root = leaf.spec.from.owner.is_some();
-        let gap = (!root).then(|| {
-            format!(
-                "{} is not countersigned: what is above it is not settled",
-                Key::of(leaf)
-            )
-        });
-        return (chain, gap);
+        return by_reference(leaf, world);
     }
     for statement in statements {
         // The API server's word is taken here; `verify` takes nobody's.
@@ -140,6 +133,44 @@ fn chain(leaf: &Delegation, world: &World) -> (Vec<Hop>, Option<String>) {
         ));
     }
     (chain, None)
+}
+
+/// By `parentRef`, for what has no statements: not yet, or no more.
+fn by_reference(leaf: &Delegation, world: &World) -> (Vec<Hop>, Option<String>) {
+    let mut chain = Vec::new();
+    let mut at = leaf;
+    // References may go round in a circle.
+    while chain.len() < MAX_STATEMENTS {
+        chain.push(hop(at));
+        if at.spec.from.owner.is_some() {
+            return (chain, None);
+        }
+        match world.delegations.iter().find(|it| is_below(at, it)) {
+            Some(above) => at = above,
+            None => break,
+        }
+    }
+    let root = status(leaf, |it| it.root.as_ref());
+    let gap = root.map_or_else(
+        || {
+            format!(
+                "what is above {} is not there, or not to be seen",
+                Key::of(at)
+            )
+        },
+        |root| {
+            let requester = root.requester.as_ref();
+            format!(
+                "what is above {} is gone; its root was {}/{} of owner {}, which {} asked for",
+                Key::of(at),
+                root.delegation.namespace,
+                root.delegation.name,
+                root.owner.name,
+                requester.map_or("somebody whose name was not stamped", |it| &it.username)
+            )
+        },
+    );
+    (chain, Some(gap))
 }
 
 fn from(claims: &countersign_statement::Claims) -> String {

@@ -10,7 +10,7 @@ use super::live;
 use super::record::trail;
 use super::show::text;
 use super::subject::Subject;
-use crate::fixture::{DOMAIN, Signed, grants, now, plus, spiffe_id, world};
+use crate::fixture::{self, DOMAIN, Signed, grants, now, plus, spiffe_id, world};
 
 const SERIAL: &str = "7f3a09c44be1d02283a1c0ffee5eed00";
 
@@ -326,4 +326,34 @@ fn live_objects_tell_the_same_and_statements_those_that_are_gone() {
     );
     let unknown = live::trail(&world, &Subject::Serial(SERIAL.to_owned()), "finance").unwrap();
     assert!(unknown.is_empty() && unknown.gaps.first().unwrap().contains("--audit"));
+}
+
+#[test]
+fn what_has_no_statements_any_more_is_followed_by_its_references() {
+    let mut world = world();
+    let name = Subject::Name {
+        namespace: Some("finance".to_owned()),
+        name: "reader-to-clerk".to_owned(),
+    };
+    let depths = |world: &crate::world::World| {
+        let trail = live::trail(world, &name, "x").unwrap();
+        (trail.chains.first().unwrap().len(), trail.gaps)
+    };
+    assert_eq!(depths(&world), (3, Vec::new()));
+    world.delegations.remove(0);
+    let (length, gaps) = depths(&world);
+    assert_eq!(length, 2);
+    assert!(
+        gaps.first()
+            .unwrap()
+            .contains("what is above finance/planner-to-reader is not there"),
+        "{gaps:?}"
+    );
+    let looped = json!({"agent": {"name": "a"}});
+    let to = json!({"name": "b"});
+    world.delegations = vec![
+        fixture::delegation("finance", "reader-to-clerk", &looped, &to, Some("y")),
+        fixture::delegation("finance", "y", &looped, &to, Some("reader-to-clerk")),
+    ];
+    assert_eq!(depths(&world).0, 17);
 }

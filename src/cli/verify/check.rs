@@ -166,9 +166,10 @@ fn hop((hop, statement): (usize, &String)) -> HopReport {
     match read_unverified(statement) {
         Ok((claims, digest)) => HopReport {
             hop,
-            from: claims
-                .delegator
-                .map_or_else(|| format!("owner {}", claims.owner), |it| it.to_string()),
+            from: claims.delegator.map_or_else(
+                || format!("trust domain {}", claims.issuer),
+                |it| it.to_string(),
+            ),
             to: claims.subject.to_string(),
             expires: Some(claims.expires_at),
             requester: claims.requester,
@@ -204,7 +205,7 @@ pub(crate) fn text(report: &Report) -> String {
                 || "<unknown>".to_owned(),
                 |it| format!("{} ({})", time(it), relative(it, report.at)),
             ),
-            short(&grants::line(&hop.grants), 120),
+            short(&grants::line(&hop.grants), 80),
         ]
     });
     let mut text = columns(
@@ -226,11 +227,18 @@ pub(crate) fn text(report: &Report) -> String {
     text
 }
 
-/// A SPIFFE ID without what all of them have.
+/// An identity as a person calls it: `agent finance/planner`, `owner alice`. The verdict and JSON have
+/// it whole.
 fn within(id: &str, trust_domain: &str) -> String {
-    let prefix = format!("spiffe://{trust_domain}");
-    match id.strip_prefix(&prefix) {
-        Some(path) if path.starts_with('/') => path.to_owned(),
-        _ => id.to_owned(),
+    let path = id
+        .strip_prefix("spiffe://")
+        .and_then(|it| it.strip_prefix(trust_domain));
+    let Some(path) = path.and_then(|it| it.strip_prefix('/')) else {
+        return id.to_owned();
+    };
+    match path.split('/').collect::<Vec<_>>().as_slice() {
+        ["owner", name] => format!("owner {name}"),
+        ["ns", namespace, "agent", name, "task", _, _] => format!("agent {namespace}/{name}"),
+        _ => format!("/{path}"),
     }
 }

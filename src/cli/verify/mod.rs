@@ -124,8 +124,10 @@ async fn from_cluster(
     let Some(own) = status.statement else {
         let standing = Standing::of(&status.conditions);
         return Err(Failure::Refused(format!(
-            "Delegation {name} is not countersigned: {} {}",
-            standing.reason, standing.message
+            "Delegation {name} has no statement, it is {} {}: {}",
+            standing.state.as_str(),
+            standing.reason,
+            standing.message
         )));
     };
     let statements: Vec<String> = status.ancestors.into_iter().chain([own]).collect();
