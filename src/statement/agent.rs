@@ -7,11 +7,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_authority::{Bundle, PrivateKey, verify_svid};
+use countersign_core::json::Object;
 use countersign_core::{Grant, SpiffeId, narrow};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::claims::{Detail, check_grants, spiffe_id, time};
+use crate::claims::{Detail, check_grants, details, spiffe_id, time};
 use crate::error::{Broken, shown};
 use crate::jws::{self, Compact, Header};
 use crate::{Claims, Digest, MAX_DEPTH};
@@ -66,7 +67,7 @@ struct Wire {
     exp: i64,
     del_max_depth: u8,
     par_hash: Digest,
-    authorization_details: Vec<Detail>,
+    authorization_details: Vec<Object<Detail>>,
 }
 
 #[derive(Serialize)]
@@ -114,7 +115,7 @@ pub fn verify(compact: &str, bundle: &Bundle, at: Timestamp) -> Result<AgentStat
             expected: TYP,
         });
     }
-    if !header.kid.is_empty() {
+    if header.kid.is_some() {
         return Err(Broken::BadHeader("kid has no place beside x5c".to_owned()));
     }
     let chain = certificates(header.x5c)?;
@@ -194,7 +195,7 @@ fn certificates(x5c: Option<Vec<String>>) -> Result<Vec<Vec<u8>>, Broken> {
 
 impl Request {
     fn read(payload: &[u8]) -> Result<Self, Broken> {
-        let wire: Wire = serde_json::from_slice(payload)
+        let Object(wire): Object<Wire> = serde_json::from_slice(payload)
             .map_err(|why| Broken::BadClaims(shown(&why.to_string())))?;
         let request = Self {
             delegator: spiffe_id("iss", &wire.iss)?,
@@ -207,7 +208,7 @@ impl Request {
             grants: wire
                 .authorization_details
                 .into_iter()
-                .map(Detail::grant)
+                .map(|Object(detail)| detail.grant())
                 .collect(),
         };
         request.check()?;
@@ -223,7 +224,7 @@ impl Request {
             exp: self.expires_at.as_second(),
             del_max_depth: self.max_depth,
             par_hash: self.parent,
-            authorization_details: self.grants.iter().cloned().map(Detail::of).collect(),
+            authorization_details: details(&self.grants),
         }
     }
 

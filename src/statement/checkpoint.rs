@@ -1,5 +1,6 @@
 //! Signed heads of an audit log's chains: whoever has one notices what was altered before it.
 
+use countersign_core::json::Object;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +53,7 @@ pub fn sign(checkpoint: &Checkpoint, signer: &Signer) -> Result<String, Broken> 
 /// Verifies a compact checkpoint, of whatever age.
 pub fn verify(compact: &str, keys: &TrustedKeys) -> Result<Checkpoint, Broken> {
     let (key, payload) = keys.open(compact, Purpose::Checkpoints, MAX_BYTES)?;
-    let wire: Wire = serde_json::from_slice(&payload)
+    let Object(wire): Object<Wire> = serde_json::from_slice(&payload)
         .map_err(|why| Broken::BadClaims(shown(&why.to_string())))?;
     keys.check_issuer(&parse_issuer(&wire.iss)?)?;
     check(&wire.chain)?;

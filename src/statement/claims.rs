@@ -4,9 +4,10 @@
 //! (`draft-niyikiza-oauth-attenuating-agent-tokens`) move. `authorization_details` is RFC 9396's;
 //! `delegator`, `owner`, `task`, `requester` and `statement` are ours and authorise nothing alone.
 
+use countersign_core::json::{Object, Word, present};
 use countersign_core::{Constraints, Grant, SpiffeId, TrustDomainName};
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::Digest;
 use crate::error::{Broken, shown};
@@ -108,7 +109,7 @@ impl Claims {
     /// Reads a payload. Unknown and repeated members are refused, and so is whatever one statement
     /// alone shows to be wrong.
     pub(crate) fn read(payload: &[u8]) -> Result<Self, Broken> {
-        let wire: Wire = serde_json::from_slice(payload)
+        let Object(wire): Object<Wire> = serde_json::from_slice(payload)
             .map_err(|why| Broken::BadClaims(shown(&why.to_string())))?;
         let claims = Self {
             issuer: parse_issuer(&wire.iss)?,
@@ -126,10 +127,10 @@ impl Claims {
             grants: wire
                 .authorization_details
                 .into_iter()
-                .map(Detail::grant)
+                .map(|Object(detail)| detail.grant())
                 .collect(),
             owner: wire.owner,
-            task: wire.task,
+            task: wire.task.map(|Object(task)| task),
             requester: wire.requester,
             agent_statement: wire.statement,
         };
@@ -150,9 +151,9 @@ impl Claims {
             del_depth: self.depth,
             del_max_depth: self.max_depth,
             par_hash: self.parent,
-            authorization_details: self.grants.iter().cloned().map(Detail::of).collect(),
+            authorization_details: details(&self.grants),
             owner: self.owner.clone(),
-            task: self.task.clone(),
+            task: self.task.clone().map(Object),
             requester: self.requester.clone(),
             statement: self.agent_statement.clone(),
         };
@@ -306,14 +307,14 @@ struct Wire {
         skip_serializing_if = "Option::is_none"
     )]
     par_hash: Option<Digest>,
-    authorization_details: Vec<Detail>,
+    authorization_details: Vec<Object<Detail>>,
     owner: String,
     #[serde(
         default,
         deserialize_with = "present",
         skip_serializing_if = "Option::is_none"
     )]
-    task: Option<Task>,
+    task: Option<Object<Task>>,
     #[serde(
         default,
         deserialize_with = "present",
@@ -332,7 +333,7 @@ struct Wire {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Detail {
-    r#type: DetailType,
+    r#type: Word<DetailType>,
     actions: Vec<String>,
     resources: Vec<String>,
     #[serde(default, skip_serializing_if = "Constraints::is_empty")]
@@ -347,14 +348,14 @@ enum DetailType {
 }
 
 impl Detail {
-    pub(crate) fn of(grant: Grant) -> Self {
+    fn of(grant: Grant) -> Self {
         let Grant {
             actions,
             resources,
             constraints,
         } = grant;
         Self {
-            r#type: DetailType::Grant,
+            r#type: Word(DetailType::Grant),
             actions,
             resources,
             constraints,
@@ -370,7 +371,7 @@ impl Detail {
     }
 }
 
-/// A member that is absent or has a value: null is neither.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(from).map(Some)
+/// Grants as they are written.
+pub(crate) fn details(grants: &[Grant]) -> Vec<Object<Detail>> {
+    grants.iter().cloned().map(Detail::of).map(Object).collect()
 }

@@ -6,6 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_core::json::{Object, present};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -103,13 +104,20 @@ pub(crate) struct Header {
     pub(crate) alg: String,
     #[serde(default)]
     pub(crate) typ: String,
-    #[serde(default)]
-    pub(crate) kid: String,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) kid: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     pub(crate) x5c: Option<Vec<String>>,
+    // Refused with whatever value, null too.
+    #[serde(default, deserialize_with = "present")]
     crit: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "present")]
     b64: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "present")]
     jwk: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "present")]
     jku: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "present")]
     x5u: Option<IgnoredAny>,
 }
 
@@ -123,7 +131,7 @@ impl Header {
             });
         }
         let bytes = decode(encoded, "its header is not unpadded base64url")?;
-        let header: Self = serde_json::from_slice(&bytes)
+        let Object(header): Object<Self> = serde_json::from_slice(&bytes)
             .map_err(|why| Broken::BadHeader(shown(&why.to_string())))?;
         let forbidden = [
             ("crit", header.crit.is_some()),

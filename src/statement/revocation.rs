@@ -4,6 +4,7 @@
 //! few of them and a new revocation changes one. A list says when the next one is due: an older one
 //! says nothing any more.
 
+use countersign_core::json::Object;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +104,7 @@ impl List {
     /// Verifies a compact list. One that was to be replaced by `now` is refused as stale.
     pub fn verify(compact: &str, keys: &TrustedKeys, now: Timestamp) -> Result<Self, Broken> {
         let (key, payload) = keys.open(compact, Purpose::Lists, MAX_LIST_BYTES)?;
-        let wire: Wire = serde_json::from_slice(&payload)
+        let Object(wire): Object<Wire> = serde_json::from_slice(&payload)
             .map_err(|why| Broken::BadClaims(shown(&why.to_string())))?;
         keys.check_issuer(&parse_issuer(&wire.iss)?)?;
         let list = Self {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use countersign_core::TrustDomainName;
+use countersign_core::json::{Object, present};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -53,8 +54,11 @@ struct Jwk {
     crv: String,
     x: String,
     kid: String,
+    #[serde(default, deserialize_with = "present")]
     alg: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     countersign_not_before: Option<i64>,
+    #[serde(default, deserialize_with = "present")]
     countersign_retired_at: Option<i64>,
 }
 
@@ -67,7 +71,8 @@ impl TrustedKeys {
         if json.len() > MAX_BUNDLE_BYTES {
             return Err(bad(&"it is too large"));
         }
-        let document: Document = serde_json::from_str(json).map_err(|why| bad(&why))?;
+        let Object(document): Object<Document> =
+            serde_json::from_str(json).map_err(|why| bad(&why))?;
         let mut keys = Vec::new();
         for value in document.keys {
             let used = value.get("use").and_then(Value::as_str);
@@ -177,8 +182,9 @@ impl TrustedKeys {
                 expected: purpose.typ(),
             };
         }
-        match self.keys.iter().find(|key| key.kid == header.kid) {
-            None => Broken::UnknownKey(shown(&header.kid)),
+        let kid = header.kid.unwrap_or_default();
+        match self.keys.iter().find(|key| key.kid == kid) {
+            None => Broken::UnknownKey(shown(&kid)),
             Some(key) if key.purpose != purpose => Broken::OtherPurpose {
                 kid: key.kid.clone(),
                 purpose: key.purpose,

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_authority::{PrivateKey, SlotState};
+use countersign_core::json::{Object, Word};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -32,8 +33,8 @@ struct Stored {
     version: u32,
     trust_domain: String,
     sequence: u64,
-    keys: Vec<StoredKey>,
-    retired: Vec<StoredRetired>,
+    keys: Vec<Object<StoredKey>>,
+    retired: Vec<Object<StoredRetired>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,8 +42,8 @@ struct Stored {
 struct StoredKey {
     /// Ties the entry to its file: two keys that changed places are noticed.
     kid: String,
-    purpose: Purpose,
-    state: SlotState,
+    purpose: Word<Purpose>,
+    state: Word<SlotState>,
     epoch: u64,
     not_before: Timestamp,
     not_after: Timestamp,
@@ -54,10 +55,10 @@ struct StoredKey {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct StoredRetired {
     kid: String,
-    purpose: Purpose,
+    purpose: Word<Purpose>,
     /// As in a JWK (RFC 8037).
     x: String,
-    state: SlotState,
+    state: Word<SlotState>,
     not_before: Timestamp,
     retired_at: Timestamp,
     until: Option<Timestamp>,
@@ -76,8 +77,8 @@ pub(super) fn read(data: &BTreeMap<String, Vec<u8>>) -> Result<KeyRing, KeyError
     let mut files: BTreeSet<&str> = data.keys().map(String::as_str).collect();
     files.remove(STATE);
     let mut keys = Vec::with_capacity(stored.keys.len());
-    for entry in stored.keys {
-        let name = file(entry.purpose, &entry.kid);
+    for Object(entry) in stored.keys {
+        let name = file(entry.purpose.0, &entry.kid);
         let pem = data
             .get(&name)
             .ok_or_else(|| bad(format!("{name} is missing")))?;
@@ -94,7 +95,7 @@ pub(super) fn read(data: &BTreeMap<String, Vec<u8>>) -> Result<KeyRing, KeyError
         retired: stored
             .retired
             .into_iter()
-            .map(retired)
+            .map(|Object(entry)| retired(entry))
             .collect::<Result<_, _>>()?,
     };
     check_whole(&ring)?;
@@ -115,8 +116,8 @@ pub(super) fn write(ring: &KeyRing) -> BTreeMap<String, Zeroizing<Vec<u8>>> {
         version: VERSION,
         trust_domain: ring.trust_domain.clone(),
         sequence: ring.sequence,
-        keys: ring.keys.iter().map(store_key).collect(),
-        retired: ring.retired.iter().map(store_retired).collect(),
+        keys: ring.keys.iter().map(store_key).map(Object).collect(),
+        retired: ring.retired.iter().map(store_retired).map(Object).collect(),
     };
     // Strings, numbers and times always serialise.
     let text = serde_json::to_vec(&stored).unwrap_or_default();
@@ -130,14 +131,15 @@ fn stored(text: &[u8]) -> Result<Stored, KeyError> {
     if text.len() > MAX_STATE_BYTES {
         return Err(bad("state.json is too large"));
     }
-    let version: VersionOnly = serde_json::from_slice(text).map_err(unreadable)?;
+    let Object(version): Object<VersionOnly> = serde_json::from_slice(text).map_err(unreadable)?;
     if version.version != VERSION {
         return Err(bad(format!(
             "state.json has version {}, known is {VERSION}",
             version.version
         )));
     }
-    serde_json::from_slice(text).map_err(unreadable)
+    let Object(stored) = serde_json::from_slice(text).map_err(unreadable)?;
+    Ok(stored)
 }
 
 fn key(entry: StoredKey, name: &str, pem: &[u8]) -> Result<RingKey, KeyError> {
@@ -152,16 +154,16 @@ fn key(entry: StoredKey, name: &str, pem: &[u8]) -> Result<RingKey, KeyError> {
             shown(&entry.kid)
         )));
     }
-    if !matches!(entry.state, SlotState::Prepared | SlotState::Active) {
-        return Err(bad(format!("{name} can't be {}", entry.state)));
+    if !matches!(entry.state.0, SlotState::Prepared | SlotState::Active) {
+        return Err(bad(format!("{name} can't be {}", entry.state.0)));
     }
     if entry.not_after <= entry.not_before {
         return Err(bad(format!("{name} ends before it begins")));
     }
     Ok(RingKey {
         kid: entry.kid,
-        purpose: entry.purpose,
-        state: entry.state,
+        purpose: entry.purpose.0,
+        state: entry.state.0,
         epoch: entry.epoch,
         not_before: entry.not_before,
         not_after: entry.not_after,
@@ -175,8 +177,8 @@ fn key(entry: StoredKey, name: &str, pem: &[u8]) -> Result<RingKey, KeyError> {
 fn store_key(key: &RingKey) -> StoredKey {
     StoredKey {
         kid: key.kid.clone(),
-        purpose: key.purpose,
-        state: key.state,
+        purpose: Word(key.purpose),
+        state: Word(key.state),
         epoch: key.epoch,
         not_before: key.not_before,
         not_after: key.not_after,
@@ -190,13 +192,13 @@ fn retired(entry: StoredRetired) -> Result<RetiredKey, KeyError> {
     if entry.kid != kid(&public) {
         return Err(bad(format!("a retired key is not {:?}", shown(&entry.kid))));
     }
-    if !matches!(entry.state, SlotState::Retired | SlotState::Distrusted) {
-        return Err(bad(format!("a retired key can't be {}", entry.state)));
+    if !matches!(entry.state.0, SlotState::Retired | SlotState::Distrusted) {
+        return Err(bad(format!("a retired key can't be {}", entry.state.0)));
     }
     Ok(RetiredKey {
         kid: entry.kid,
-        purpose: entry.purpose,
-        state: entry.state,
+        purpose: entry.purpose.0,
+        state: entry.state.0,
         not_before: entry.not_before,
         retired_at: entry.retired_at,
         until: entry.until,
@@ -207,9 +209,9 @@ fn retired(entry: StoredRetired) -> Result<RetiredKey, KeyError> {
 fn store_retired(key: &RetiredKey) -> StoredRetired {
     StoredRetired {
         kid: key.kid.clone(),
-        purpose: key.purpose,
+        purpose: Word(key.purpose),
         x: jws::encode(key.public.as_bytes()),
-        state: key.state,
+        state: Word(key.state),
         not_before: key.not_before,
         retired_at: key.retired_at,
         until: key.until,

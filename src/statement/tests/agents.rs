@@ -182,7 +182,31 @@ fn a_request_is_refused_that_is_not_the_delegators() {
             "bad-header",
         ),
         (
+            json!({"alg": "ES256", "typ": typ, "x5c": x5c, "kid": ""}),
+            "bad-header",
+        ),
+        (
+            json!({"alg": "ES256", "typ": typ, "x5c": x5c, "kid": null}),
+            "bad-header",
+        ),
+        (
+            json!({"alg": "ES256", "typ": typ, "x5c": null}),
+            "bad-header",
+        ),
+        (
+            json!(["ES256", typ, "", x5c, null, null, null, null, null]),
+            "bad-header",
+        ),
+        (
             json!({"alg": "ES256", "typ": typ, "x5c": x5c, "jwk": {}}),
+            "forbidden-header",
+        ),
+        (
+            json!({"alg": "ES256", "typ": typ, "x5c": x5c, "jwk": null}),
+            "forbidden-header",
+        ),
+        (
+            json!({"alg": "ES256", "typ": typ, "x5c": x5c, "crit": null}),
             "forbidden-header",
         ),
         (
@@ -192,6 +216,30 @@ fn a_request_is_refused_that_is_not_the_delegators() {
     ] {
         assert_eq!(refused(&with(header.clone()), 0), expected, "{header}");
     }
+}
+
+#[test]
+fn a_request_without_the_names_of_its_members_is_refused() {
+    let ring = ring();
+    let set = authority();
+    let parent = &chain(&signer(&ring), 1)[1];
+    let agent = agent_of(&set, 1, KeyAlgorithm::EcdsaP256);
+    let text = signed(&agent, &request(parent));
+    let refused = |body: serde_json::Value| {
+        let header = text.split('.').next().unwrap();
+        let text = jws::assemble(header, body.to_string().as_bytes(), |message| {
+            agent.key.sign_jose(message).map(|(_, signature)| signature)
+        });
+        let refused = agent::verify(&text.unwrap(), &agent.bundle, start());
+        refused.unwrap_err().category()
+    };
+    let body = payload(&text);
+    let names = "iss sub jti iat exp del_max_depth par_hash authorization_details".split(' ');
+    let unnamed = json!(names.map(|name| &body[name]).collect::<Vec<_>>());
+    assert_eq!(refused(unnamed), "bad-claims");
+    let mut grant = body;
+    grant["authorization_details"] = json!([["countersign_grant", ["*"], ["ledger/*"], {}]]);
+    assert_eq!(refused(grant), "bad-claims");
 }
 
 #[test]

@@ -44,6 +44,8 @@ fn a_header_that_brings_its_own_rules_is_refused() {
         ("x5c", json!(["AA=="])),
         ("crit", json!(["exp"])),
         ("crit", json!([])),
+        ("crit", json!(null)),
+        ("jwk", json!(null)),
         ("b64", json!(false)),
     ] {
         assert_eq!(
@@ -160,6 +162,53 @@ fn claims_that_are_unknown_repeated_or_of_another_type_are_refused() {
     }
     all[1] = forge(&ring, STATEMENTS, &header, text.as_bytes());
     verify(&all, &keys, start()).unwrap();
+}
+
+#[test]
+fn members_without_their_names_are_refused_and_words_that_are_objects() {
+    let ring = ring();
+    let keys = ring.trusted().unwrap();
+    let refused = |alter: &dyn Fn(&mut Value)| refusal(&with_claims(&ring, alter), &keys, start());
+    let bad = (Some(2), "bad-claims");
+    let unnamed =
+        |of: &Value, names: &[&str]| json!(names.iter().map(|&name| &of[name]).collect::<Vec<_>>());
+    let claims = "iss sub delegator jti iat exp del_depth del_max_depth par_hash authorization_details owner task requester";
+    for last in [json!("statement"), json!(null)] {
+        let alter = |it: &mut Value| {
+            let names: Vec<&str> = claims.split(' ').collect();
+            *it = unnamed(it, &names);
+            it.as_array_mut().unwrap().push(last.clone());
+        };
+        assert_eq!(refused(&alter), bad);
+    }
+    let task = |it: &mut Value| {
+        let names = ["group", "resource", "namespace", "name", "uid"];
+        it["task"] = unnamed(&it["task"], &names);
+    };
+    assert_eq!(refused(&task), bad);
+    let grant = |it: &mut Value| {
+        let names = ["type", "actions", "resources", "constraints"];
+        it["authorization_details"][0] = unnamed(&it["authorization_details"][0], &names);
+    };
+    assert_eq!(refused(&grant), bad);
+    let kind = |it: &mut Value| {
+        it["authorization_details"][0]["type"] = json!({"countersign_grant": null});
+    };
+    assert_eq!(refused(&kind), bad);
+    let class = |it: &mut Value| {
+        let constraints = &mut it["authorization_details"][0]["constraints"];
+        constraints["maxDataClass"] = json!({"Public": null});
+    };
+    assert_eq!(refused(&class), bad);
+    let header = |it: &mut Value| {
+        let kid = &it["kid"];
+        *it = json!(["none", it["typ"], kid, [], null, null, null, null, null]);
+    };
+    let statements = with_header(&ring, header);
+    assert_eq!(
+        refusal(&statements, &keys, start()),
+        (Some(2), "bad-header")
+    );
 }
 
 #[test]
@@ -314,11 +363,15 @@ fn special_keys_are_refused_in_a_bundle() {
         ("d", json!("AAAA")),
         ("x", json!("AA")),
         ("countersign_retired_at", json!("soon")),
+        ("countersign_retired_at", json!(null)),
+        ("countersign_not_before", json!(null)),
+        ("alg", json!(null)),
     ] {
         let mut altered = document(&good);
         altered["keys"][0][name] = value;
         read(&altered).unwrap_err();
     }
+    read(&json!([document(&good)["keys"]])).unwrap_err();
     let mut twice = document(&good);
     let mut again = twice["keys"][0].clone();
     again["use"] = json!("countersign-list");

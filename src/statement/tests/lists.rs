@@ -79,6 +79,10 @@ fn a_list_that_is_altered_unsorted_or_signed_for_something_else_is_refused() {
         refused(&altered("iss", json!("spiffe://example.com"))),
         "other-trust-domain"
     );
+    let names = "iss iat next_update seq partition partitions digests".split(' ');
+    let unnamed = json!(names.map(|name| &body[name]).collect::<Vec<_>>());
+    let unnamed = signer.sign(Purpose::Lists, unnamed.to_string().as_bytes());
+    assert_eq!(refused(&unnamed.unwrap()), "bad-claims");
     let shorter = jws::encode(json!({"digests": []}).to_string().as_bytes());
     let parts: Vec<&str> = compact.split('.').collect();
     assert_eq!(
@@ -110,6 +114,11 @@ fn a_checkpoint_is_read_back_and_nothing_else_passes_for_one() {
     body["hash"] = json!("AB".repeat(32));
     let upper = signer.sign(Purpose::Checkpoints, body.to_string().as_bytes());
     assert_eq!(refused(&upper.unwrap()), "bad-claims");
+    let body = payload(&compact);
+    let names = ["iss", "iat", "chain", "seq", "hash"];
+    let unnamed = json!(names.map(|name| &body[name])).to_string();
+    let unnamed = signer.sign(Purpose::Checkpoints, unnamed.as_bytes());
+    assert_eq!(refused(&unnamed.unwrap()), "bad-claims");
     let lists = ring.signer(Purpose::Lists).unwrap();
     assert_eq!(
         checkpoint::sign(&written, &lists).unwrap_err().category(),

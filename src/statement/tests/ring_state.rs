@@ -63,7 +63,9 @@ fn what_does_not_fit_together_is_refused() {
     let other = swapped.insert(files[1].clone(), one).unwrap();
     swapped.insert(files[0].clone(), other);
     refuse(swapped);
-    let alterations: [&dyn Fn(&mut Value); 11] = [
+    let unnamed =
+        |of: &Value, names: &[&str]| json!(names.iter().map(|&name| &of[name]).collect::<Vec<_>>());
+    let alterations: [&dyn Fn(&mut Value); 16] = [
         &|it| it["version"] = json!(2),
         &|it| it["extra"] = json!(1),
         &|it| it["keys"][0]["state"] = json!("Retired"),
@@ -75,6 +77,25 @@ fn what_does_not_fit_together_is_refused() {
         &|it| it["retired"][0]["kid"] = it["retired"][1]["kid"].clone(),
         &|it| it["retired"] = json!([it["retired"][0].clone(), it["retired"][0].clone()]),
         &|it| it["keys"] = json!([]),
+        &|it| it["keys"][0]["purpose"] = json!({"statements": null}),
+        &|it| it["retired"][0]["state"] = json!({"Retired": null}),
+        &|it| {
+            *it = unnamed(
+                it,
+                &["version", "trustDomain", "sequence", "keys", "retired"],
+            )
+        },
+        &|it| {
+            let names =
+                "kid purpose state epoch notBefore notAfter changedAt longestStatementSeconds";
+            let names: Vec<&str> = names.split(' ').collect();
+            it["keys"][0] = unnamed(&it["keys"][0], &names);
+        },
+        &|it| {
+            let names = "kid purpose x state notBefore retiredAt until";
+            let names: Vec<&str> = names.split(' ').collect();
+            it["retired"][0] = unnamed(&it["retired"][0], &names);
+        },
     ];
     for alter in alterations {
         refuse(with_state(&ring, alter));

@@ -89,6 +89,35 @@ fn what_isnt_understood_is_refused() {
 }
 
 #[test]
+fn members_have_their_names_and_a_word_is_a_string() {
+    for (json, why) in [
+        (json!([["read"], ["ledger/a"]]), "expected an object"),
+        (json!([["read"], ["ledger/a"], {}]), "expected an object"),
+        (constraints(json!([])), "expected an object"),
+        (
+            constraints(json!(["Public", [], "2026-11-30T18:00:00Z", 1])),
+            "expected an object",
+        ),
+        (
+            constraints(json!({"maxDataClass": {"Public": null}})),
+            "expected a string",
+        ),
+        (
+            constraints(json!({"maxDataClass": ["Public"]})),
+            "expected a string",
+        ),
+    ] {
+        let refused = read(&json).unwrap_err().to_string();
+        assert!(refused.contains(why), "{json}: {refused}");
+        let refused = serde_json::from_value::<Grant>(json.clone()).unwrap_err();
+        assert!(refused.to_string().contains(why), "{json}: {refused}");
+    }
+    let escaped = r#"{"actions":[],"resources":[],"constraints":{"maxDataClass":"\u0050ublic"}}"#;
+    let grant: Grant = serde_json::from_str(escaped).unwrap();
+    assert_eq!(grant.constraints.max_data_class, Some(DataClass::Public));
+}
+
+#[test]
 fn a_moment_has_one_spelling_in_whole_seconds() {
     for moment in [
         "2026-11-30T18:00:00.5Z",
