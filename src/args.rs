@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -65,6 +66,13 @@ pub(crate) struct Run {
     /// This replica's name in the audit log: the same after a restart, and no other replica's
     #[arg(long, env = "POD_NAME", default_value = "operator")]
     pub(crate) audit_writer: String,
+    /// Days that records stay in the audit log's database; older ones are sealed into files of
+    /// --audit-segments. Without it, they stay for good
+    #[arg(long, requires = "audit_segments", value_parser = clap::value_parser!(u32).range(2..=36_500))]
+    pub(crate) audit_retention_days: Option<u32>,
+    /// The folder that old records are sealed into
+    #[arg(long, requires = "audit_retention_days")]
+    pub(crate) audit_segments: Option<PathBuf>,
     /// Where bundles and revocation lists are served, in plain HTTP: all of it is signed or public;
     /// 'none' for nowhere
     #[arg(long, default_value = "127.0.0.1:8081")]

@@ -30,6 +30,11 @@ impl Hash {
         &self.0
     }
 
+    /// The hash with these bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Of 64 digits of lower-case hex, and of nothing else.
     pub fn parse(text: &str) -> Option<Self> {
         if text.bytes().any(|it| it.is_ascii_uppercase()) {

@@ -31,6 +31,7 @@ mod newest;
 mod operator;
 mod owner;
 mod requester;
+mod retention;
 mod revocation;
 mod secret;
 mod selector;
@@ -42,3 +43,4 @@ mod version;
 mod write;
 
 pub use operator::{AuditSettings, OperatorError, Settings, run};
+pub use retention::Retention;

@@ -29,6 +29,7 @@ use crate::index::Index;
 use crate::installation::Installation;
 use crate::metrics::Metrics;
 use crate::requester::Reviews;
+use crate::retention::Retention;
 use crate::revocation::{Lists, Revocations};
 use crate::secret::Secrets;
 use crate::skew::Skew;
@@ -85,6 +86,8 @@ pub struct AuditSettings {
     pub url: String,
     /// This replica's name in it: the same after a restart.
     pub writer: String,
+    /// What leaves the database, and where it goes; `None`: everything stays.
+    pub retention: Option<Retention>,
 }
 
 impl fmt::Debug for AuditSettings {
@@ -178,6 +181,13 @@ pub async fn run(
     all.spawn("watch the audit log", async move {
         crate::audit::watch(&c).await
     });
+    if let Some(retention) = settings.audit.retention.clone() {
+        let (c, writer) = (Arc::clone(&ctx), settings.audit.writer.clone());
+        all.spawn(
+            "seal old records",
+            crate::retention::keep(c, writer, retention),
+        );
+    }
     let c = Arc::clone(&ctx);
     all.spawn("publish checkpoints", async move {
         crate::checkpoint::publish(&c).await
@@ -222,7 +232,7 @@ async fn bind(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Operat
 
 fn log_settings(settings: &Settings) -> countersign_audit::Settings {
     let clock = settings.clock.clone();
-    let AuditSettings { url, writer } = settings.audit.clone();
+    let AuditSettings { url, writer, .. } = settings.audit.clone();
     countersign_audit::Settings {
         checkpoint_interval: CHECKPOINT_EVERY,
         ..countersign_audit::Settings::new(url, writer, Arc::new(move || clock.now()))
