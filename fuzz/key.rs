@@ -38,7 +38,12 @@ impl Key {
 
     /// Its public half as a JWK has it (RFC 8037).
     pub fn x(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.pair.public_key().as_ref())
+        URL_SAFE_NO_PAD.encode(self.public())
+    }
+
+    /// Its public half, 32 bytes.
+    pub fn public(&self) -> &[u8] {
+        self.pair.public_key().as_ref()
     }
 
     /// Lower-case hex of its JWK's thumbprint (RFC 7638), which is a signing key's `kid`.
