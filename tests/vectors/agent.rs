@@ -143,8 +143,55 @@ pub(crate) fn vectors() -> Vec<Vector> {
         ),
         ("alg-none", "alg none", header("alg", json!("none"))),
         ("kid", "a kid beside x5c", header("kid", json!("planner"))),
+        ("kid-empty", "an empty kid", header("kid", json!(""))),
+        ("kid-null", "null is no kid", header("kid", json!(null))),
         ("jwk", "its own key", header("jwk", FOREIGN.jwk())),
         ("crit", "an extension", header("crit", json!(["b64"]))),
+        (
+            "crit-null",
+            "whatever its value, it is there",
+            header("crit", json!(null)),
+        ),
+        ("b64-null", "the same", header("b64", json!(null))),
+        ("jwk-null", "the same", header("jwk", json!(null))),
+        ("jku-null", "the same", header("jku", json!(null))),
+        ("x5u-null", "the same", header("x5u", json!(null))),
+        (
+            "header-as-array",
+            "a header's members without their names",
+            hop(|it| {
+                let member = |name| &it.header[name];
+                let named = ["alg", "typ"].map(member);
+                let more = [&json!(""), member("x5c")];
+                let absent = [&Value::Null; 5];
+                it.header = json!([named.as_slice(), &more, &absent].concat());
+            }),
+        ),
+        (
+            "claims-as-array",
+            "claims without their names",
+            hop(|it| {
+                let names = [
+                    "iss",
+                    "sub",
+                    "jti",
+                    "iat",
+                    "exp",
+                    "del_max_depth",
+                    "par_hash",
+                    "authorization_details",
+                ];
+                it.claims = json!(names.map(|name| &it.claims[name]));
+            }),
+        ),
+        (
+            "grant-as-array",
+            "a grant's members without their names",
+            claims(
+                "authorization_details",
+                json!([["countersign_grant", ["*"], ["ledger/*"], {}]]),
+            ),
+        ),
         (
             "delegate",
             "signed for another delegate",

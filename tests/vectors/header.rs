@@ -94,6 +94,27 @@ pub(crate) fn vectors() -> Vec<Vector> {
             "forbidden-header",
         ),
         (
+            "crit-null",
+            "whatever its value, it is there",
+            with(r#""crit":null"#),
+            "forbidden-header",
+        ),
+        (
+            "header-as-array",
+            "a header's members without their names",
+            format!(
+                r#"["none","countersign-delegation+jwt","{}",[],null,null,null,null,null]"#,
+                STATEMENTS.kid()
+            ),
+            "bad-header",
+        ),
+        (
+            "x5c-null",
+            "null is no array",
+            with(r#""x5c":null"#),
+            "bad-header",
+        ),
+        (
             "b64",
             "a payload that isn't encoded (RFC 7797)",
             with(r#""b64":false"#),

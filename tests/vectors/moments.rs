@@ -84,6 +84,20 @@ fn claims(digests: &[[u8; 32]]) -> Value {
     })
 }
 
+/// The claims of a list in the order of the page, without their names.
+fn unnamed(claims: &Value) -> Value {
+    let names = [
+        "iss",
+        "iat",
+        "next_update",
+        "seq",
+        "partition",
+        "partitions",
+        "digests",
+    ];
+    json!(names.map(|name| &claims[name]))
+}
+
 fn sign(claims: &Value) -> String {
     LISTS.sign(&LISTS.header(), text(claims).as_bytes())
 }
@@ -267,6 +281,12 @@ fn lists() -> Vec<Vector> {
             "list-without-a-life",
             "next_update is not after iat",
             edited("iat", json!(NOW + 30)),
+            "bad-claims",
+        ),
+        with(
+            "list-as-array",
+            "a list's claims without their names",
+            LISTS.sign(&LISTS.header(), unnamed(&good).to_string().as_bytes()),
             "bad-claims",
         ),
         with(

@@ -1,6 +1,6 @@
 //! Claims and constraints that don't belong where they are, or are missing.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::claims::broken;
 use crate::story::{Draft, spiffe_id};
@@ -9,6 +9,7 @@ use crate::vector::Vector;
 pub(crate) fn vectors() -> Vec<Vector> {
     let mut all = places();
     all.extend(constraints());
+    all.extend(arrays());
     all
 }
 
@@ -163,4 +164,86 @@ fn constraints() -> Vec<Vector> {
             })
         })
         .collect()
+}
+
+/// Objects in other clothes: some libraries read a struct from an array too.
+fn arrays() -> Vec<Vector> {
+    let grants = |grant: Value| {
+        move |draft: &mut Draft| draft.claims["authorization_details"] = json!([grant])
+    };
+    vec![
+        broken(
+            "task-as-array",
+            "a task's members without their names",
+            2,
+            "bad-claims",
+            |draft| {
+                draft.claims["task"] = json!(["batch", "jobs", "finance", "a", "b"]);
+            },
+        ),
+        broken(
+            "grant-as-array",
+            "a grant's members without their names",
+            2,
+            "bad-claims",
+            grants(
+                json!(["countersign_grant", ["read"], ["ledger/invoices/2026/1"], {"maxDataClass": "Public"}]),
+            ),
+        ),
+        broken(
+            "type-as-object",
+            "a word as an object",
+            2,
+            "bad-claims",
+            grants(
+                json!({"type": {"countersign_grant": null}, "actions": ["read"], "resources": ["ledger/invoices/2026/1"], "constraints": {"maxDataClass": "Public"}}),
+            ),
+        ),
+        broken(
+            "class-as-object",
+            "a word as an object",
+            2,
+            "bad-claims",
+            grants(
+                json!({"type": "countersign_grant", "actions": ["read"], "resources": ["ledger/invoices/2026/1"], "constraints": {"maxDataClass": {"Public": null}}}),
+            ),
+        ),
+        broken(
+            "constraints-as-array",
+            "constraints without their names",
+            2,
+            "bad-claims",
+            grants(
+                json!({"type": "countersign_grant", "actions": ["read"], "resources": ["ledger/invoices/2026/1"], "constraints": ["Public", [], "2026-11-30T18:00:00Z", 1]}),
+            ),
+        ),
+        broken(
+            "claims-as-array",
+            "claims without their names",
+            2,
+            "bad-claims",
+            |draft| {
+                let claims = &draft.claims;
+                let names = [
+                    "iss",
+                    "sub",
+                    "delegator",
+                    "jti",
+                    "iat",
+                    "exp",
+                    "del_depth",
+                    "del_max_depth",
+                    "par_hash",
+                    "authorization_details",
+                    "owner",
+                    "task",
+                    "requester",
+                ];
+                let mut values: Vec<&Value> = names.iter().map(|&it| &claims[it]).collect();
+                let none = json!("x");
+                values.push(&none);
+                draft.payload = Some(json!(values).to_string());
+            },
+        ),
+    ]
 }
