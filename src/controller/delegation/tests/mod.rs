@@ -11,6 +11,7 @@
 mod api;
 mod ends;
 mod fixture;
+mod model;
 mod order;
 mod properties;
 mod recounted;
