@@ -4,7 +4,7 @@ use kube::api::Api;
 use serde_json::json;
 
 use super::published::{Certificate, Published};
-use super::setting::{bundle_json, but, digest, hop, root, verified};
+use super::setting::{bundle_json, but, depends_on, digest, hop, root, verified};
 use crate::support::{create, delete, is, until_gone};
 
 #[tokio::test]
@@ -27,6 +27,9 @@ async fn what_was_deleted_or_replaced_while_it_was_down_is_revoked_on_return() {
     space.delegate(but(root("of-owner", "kept"), from)).await;
     let of_owner = space.until_in_force("of-owner").await;
     let sequence = published.list(0).await.sequence;
+    space
+        .until_delegation("to-clerk", "dependent", |it| depends_on(it, &chain[0]))
+        .await;
 
     published.stop();
     space.delete("gone").await;
@@ -88,9 +91,7 @@ async fn while_it_is_down_nothing_is_granted_and_a_deleted_root_still_takes_its_
     space.agents(&["a", "b", "c"]).await;
     let chain = space.chain(&["a", "b", "c"]).await;
     space
-        .until_delegation("to-c", "dependent", |it| {
-            super::setting::depends_on(it, &chain[1])
-        })
+        .until_delegation("to-c", "dependent", |it| depends_on(it, &chain[1]))
         .await;
     published.stop();
     space.delegate(root("late", "c")).await;
