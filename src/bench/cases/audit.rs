@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use countersign_audit::{Reader, TrailStart};
+use countersign_audit::{Log, Reader, TrailStart};
 use tokio::task::JoinSet;
 
 use super::statistics::percentile;
@@ -22,6 +22,9 @@ use crate::storing::{append, insert, open, rows};
 /// Appenders where many are at it, and as many as an operator has workers.
 const MANY: usize = 1024;
 const WORKERS: usize = 32;
+
+/// Appended with a line about it.
+const PART: usize = 100_000;
 
 /// Trails of each kind.
 const TRAILS: usize = 200;
@@ -93,7 +96,7 @@ async fn sqlite(out: &Path, work: Work) -> Result<Vec<Entry>> {
 
     let url = file("audit.db");
     let log = open(&url, &mut writers).await?;
-    let rate = append(&log, 0, work.sqlite, MANY).await?;
+    let rate = append_in_parts(&log, work.sqlite).await?;
     progress(&format!(
         "audit: SQLite: {rate:.0}/s by {MANY} appenders, {by_workers:.0}/s by {WORKERS}"
     ));
@@ -117,6 +120,20 @@ async fn sqlite(out: &Path, work: Work) -> Result<Vec<Entry>> {
         ended?;
     }
     Ok(entries)
+}
+
+/// Records a second over all of it, with a line for each part: indexes grow.
+#[allow(clippy::cast_precision_loss, reason = "millions")]
+async fn append_in_parts(log: &Log, records: usize) -> Result<f64> {
+    let mut seconds = 0.0;
+    for first in (0..records).step_by(PART) {
+        let count = PART.min(records - first);
+        let rate = append(log, first, count, MANY).await?;
+        let stored = first + count;
+        progress(&format!("audit: SQLite: {stored} records, {rate:.0}/s"));
+        seconds += count as f64 / rate;
+    }
+    Ok(records as f64 / seconds)
 }
 
 async fn postgres(server: &Postgres, work: Work) -> Result<Vec<Entry>> {
