@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::crowd::is_ready;
 use crate::harness::{DOMAIN, PATIENCE, World, condition, eventually};
 
-const APART: SignedDuration = SignedDuration::from_mins(5);
+pub(super) const APART: SignedDuration = SignedDuration::from_mins(5);
 
 #[tokio::test]
 async fn an_operator_whose_clock_is_ahead_issues_nothing_and_still_retires() {
@@ -65,7 +65,7 @@ async fn are_apart(by: SignedDuration) {
 }
 
 /// What the trust domain says of the clocks.
-async fn until_synchronized(world: &World, status: &str) {
+pub(super) async fn until_synchronized(world: &World, status: &str) {
     let domains: Api<TrustDomain> = Api::all(world.client().await);
     eventually("a word on the clocks", async || {
         let domain = domains.get(DOMAIN).await.unwrap();
@@ -79,13 +79,13 @@ async fn until_synchronized(world: &World, status: &str) {
 }
 
 /// The operator within this process, with a clock of its own.
-struct Running {
+pub(super) struct Running {
     task: JoinHandle<Result<(), OperatorError>>,
     stop: oneshot::Sender<()>,
 }
 
 impl Running {
-    fn start(world: &World, by: SignedDuration) -> Self {
+    pub(super) fn start(world: &World, by: SignedDuration) -> Self {
         let settings = Settings {
             namespace: "countersign-system".to_owned(),
             secret_namespaces: None,
@@ -96,6 +96,7 @@ impl Running {
             audit: AuditSettings {
                 url: "sqlite::memory:".to_owned(),
                 writer: "clock".to_owned(),
+                retention: None,
             },
             publish: None,
             revocation_seconds: 60,
@@ -107,7 +108,7 @@ impl Running {
         Self { task, stop }
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.stop.send(()).unwrap();
         self.task.await.unwrap().unwrap();
     }

@@ -30,7 +30,7 @@ async fn at_every_write(deliver: Deliver) {
     let world = World::own().await;
     let proxy = world.proxy();
     let space = world.space("cut").await;
-    let mut fate = Fate::begin(&world, &proxy).await;
+    let mut fate = Fate::begin(&world, &proxy, EVERYWHERE).await;
     let mut n = 1;
     loop {
         fate.rest().await;
@@ -81,24 +81,30 @@ async fn live(world: &World, space: &Space, name: &str) {
 }
 
 /// Whenever the cut comes, the operator dies; the network heals, and another starts.
-struct Fate<'a> {
+pub(super) struct Fate<'a> {
     world: &'a World,
     proxy: &'a FaultProxy,
+    arguments: &'a [&'a str],
     operator: Operator,
-    cuts: usize,
+    pub(super) cuts: usize,
 }
 
 impl<'a> Fate<'a> {
-    async fn begin(world: &'a World, proxy: &'a FaultProxy) -> Self {
+    pub(super) async fn begin(
+        world: &'a World,
+        proxy: &'a FaultProxy,
+        arguments: &'a [&'a str],
+    ) -> Self {
         Self {
             world,
             proxy,
-            operator: world.operator_by(proxy.kubeconfig(), "0", EVERYWHERE),
+            arguments,
+            operator: world.operator_by(proxy.kubeconfig(), "0", arguments),
             cuts: 0,
         }
     }
 
-    async fn rest(&self) {
+    pub(super) async fn rest(&self) {
         self.operator.until_leading().await;
         eventually("rest", async || {
             let before = self.proxy.mutations();
@@ -108,7 +114,7 @@ impl<'a> Fate<'a> {
         .await;
     }
 
-    async fn rule_until(&mut self, mut end: tokio::sync::oneshot::Receiver<()>) {
+    pub(super) async fn rule_until(&mut self, mut end: tokio::sync::oneshot::Receiver<()>) {
         loop {
             tokio::select! {
                 _ = &mut end => return,
@@ -120,7 +126,7 @@ impl<'a> Fate<'a> {
             self.proxy.heal();
             let name = self.cuts.to_string();
             let kubeconfig = self.proxy.kubeconfig();
-            self.operator = self.world.operator_by(kubeconfig, &name, EVERYWHERE);
+            self.operator = self.world.operator_by(kubeconfig, &name, self.arguments);
         }
     }
 }

@@ -5,14 +5,26 @@
 
 mod absence;
 mod api_server;
+mod audit;
+mod audit_ends;
+mod audit_replicas;
+mod audit_tampered;
 mod changes;
 mod clock;
 mod crowd;
 mod cuts;
+mod delegation_clock;
+mod delegation_cuts;
+mod delegation_races;
+mod delegation_zombie;
+mod disk;
+mod hops;
 mod lag;
 mod leader;
 mod ledger;
 mod permission;
+mod postgres;
+mod record;
 mod rotation;
 mod sightings;
 mod silence;
