@@ -158,7 +158,7 @@ async fn each_list_of_certificates_has_a_higher_number_than_the_one_before() {
     let paths = index["certificates"].as_array().unwrap();
     assert!(paths.iter().any(|it| it["authorityID"] == *live.authority));
     let mut before = 0;
-    for _ in 0..4 {
+    for _ in 0..8 {
         let crl = published.crl(&live.authority, &live.roots).await;
         let said = openssl(&["crl", "-noout", "-crlnumber", "-nextupdate"], &crl).await;
         let said = said.unwrap();
