@@ -167,7 +167,7 @@ fn some_parent(hop: usize) -> impl Strategy<Value = ParentSeen> {
             }
             parent.standing = standing;
             parent.chain = ABOVE[chain].recorded.chain.clone().filter(|_| !unread);
-            parent.delegate = delegate.unwrap_or(parent.delegate.take());
+            parent.delegate = delegate.unwrap_or_else(|| parent.delegate.take());
         }
         seen
     });
@@ -321,7 +321,7 @@ fn alter(recorded: &mut Recorded, how: u8) {
         1 => recorded.digest = recorded.digest.map(|_| Digest::from_bytes([1; 32])),
         2 => recorded.delegate = another(),
         3 => recorded.delegator = another(),
-        4 => recorded.parent = recorded.parent.as_ref().and(another()),
+        4 => recorded.parent = recorded.parent.as_ref().and_then(|_| another()),
         5 => recorded.statements.clear(),
         6 => recorded.statements.reverse(),
         7 => recorded.expires = recorded.expires.map(|_| at(2000)),
@@ -394,7 +394,7 @@ pub(super) fn consistent(mut seen: Observed) -> Observed {
     if recorded.completed.is_some() {
         recorded.statements.clear();
         recorded.chain = None;
-        recorded.finished = recorded.finished.or(Some(at(0)));
+        recorded.finished = recorded.finished.or_else(|| Some(at(0)));
     }
     if let ParentSeen::Found(parent) = &mut seen.parent {
         parent.chain = parent.chain.take().filter(|it| it.expires_at() > now);
