@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
     let sets = if data.first() == Some(&b'[') {
         serde_json::from_slice::<[Vec<Grant>; 3]>(data)
             .ok()
-            .filter(|it| it.iter().all(small))
+            .filter(|it| it.iter().all(|set| small(set)))
     } else {
         let mut input = Unstructured::new(data);
         let mut set = || set(&mut input);
@@ -134,7 +134,7 @@ fn words(input: &mut Unstructured<'_>, from: &[&str]) -> Result<Vec<String>> {
         .collect()
 }
 
-fn small(set: &Vec<Grant>) -> bool {
+fn small(set: &[Grant]) -> bool {
     let small = |it: &Grant| it.actions.len() <= MOST && it.resources.len() <= MOST;
     set.len() <= MOST && set.iter().all(small)
 }
