@@ -1,17 +1,22 @@
 //! The audit log as passes use it: what grants waits for its record, what ends never does.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign_audit::{Entry, Log};
-use tokio::time::{sleep, timeout};
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info};
 
 use crate::context::Context;
 use crate::follow;
 use crate::identity::Refusal;
 
-/// A grant waits so long for its record, at most.
-const BOUND: Duration = Duration::from_secs(3);
+/// A record takes a few milliseconds. While one takes longer than this, further grants are refused
+/// rather than made to wait.
+const PATIENCE: Duration = Duration::from_millis(300);
 /// How often the log's health is asked for.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 
@@ -19,28 +24,85 @@ const CHECK_EVERY: Duration = Duration::from_millis(500);
 pub(crate) const UNAVAILABLE: &str = "AuditUnavailable";
 
 /// The log.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Audit {
     log: Log,
+    /// Those who wait for a record never are all workers: ends go on.
+    places: Semaphore,
+    /// Since when each of those waits.
+    waiting: Mutex<BTreeMap<u64, Instant>>,
+    next: AtomicU64,
+    /// Something was refused since the last look.
+    refused: AtomicBool,
+}
+
+/// One who waits for a record.
+struct Place<'a> {
+    audit: &'a Audit,
+    number: u64,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.audit.waiting.lock().remove(&self.number);
+    }
 }
 
 impl Audit {
-    pub(crate) fn new(log: Log) -> Self {
-        Self { log }
+    /// `workers` is how many passes go on at once.
+    pub(crate) fn new(log: Log, workers: usize) -> Self {
+        Self {
+            log,
+            places: Semaphore::new(workers.saturating_mul(3).div_ceil(4).max(1)),
+            waiting: Mutex::default(),
+            next: AtomicU64::new(0),
+            refused: AtomicBool::new(false),
+        }
     }
 
     /// Records what is about to be granted. Without its record nothing is.
     pub(crate) async fn granting(&self, entry: Entry) -> Result<(), Refusal> {
-        match timeout(BOUND, self.log.append(entry)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(why)) => Err(unavailable(&why.to_string())),
-            Err(_) => Err(unavailable("no answer in time")),
-        }
+        let recorded = self.record(entry).await;
+        recorded.map_err(|why| {
+            self.refused.store(true, Ordering::Release);
+            unavailable(&why)
+        })
     }
 
-    /// Records what has ended or was refused, as soon as the log can be written.
+    async fn record(&self, entry: Entry) -> Result<(), String> {
+        self.log.health()?;
+        let slow = || "the audit log is slow".to_owned();
+        let overdue = |at: &Instant| at.elapsed() > PATIENCE;
+        if self
+            .waiting
+            .lock()
+            .first_key_value()
+            .is_some_and(|(_, at)| overdue(at))
+        {
+            return Err(slow());
+        }
+        let permit = timeout(PATIENCE, self.places.acquire()).await;
+        let Ok(Ok(permit)) = permit else {
+            return Err(slow());
+        };
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.waiting.lock().insert(number, Instant::now());
+        let _place = Place {
+            audit: self,
+            number,
+            _permit: permit,
+        };
+        let appended = self.log.append(entry).await;
+        appended.map(|_| ()).map_err(|why| why.to_string())
+    }
+
+    /// Records what has ended or was refused, as soon as the log can be written. What belongs to no
+    /// trust domain was never granted, and nobody could sign for its record.
     pub(crate) fn later(&self, entry: Entry) {
-        self.log.later(entry);
+        if !entry.trust_domain.is_empty() {
+            self.log.later(entry);
+        }
     }
 
     /// The log itself.
@@ -53,7 +115,7 @@ fn unavailable(why: &str) -> Refusal {
     Refusal {
         reason: UNAVAILABLE,
         message: format!(
-            "{why}: nothing is granted until it can be recorded; what ends goes on to end"
+            "{why}: nothing is granted until it can be recorded, and then by itself; make room for the store of --audit, or reach it. What ends goes on to end"
         ),
     }
 }
@@ -66,14 +128,17 @@ pub(crate) async fn watch(ctx: &Context) {
         let health = log.health();
         ctx.metrics.audit(health.is_ok(), log.waiting());
         match health {
-            Ok(()) if failures > 0 => {
+            Ok(()) => {
+                if failures > 0 {
+                    info!("the audit log can be written");
+                    ctx.revocations.outdated(); // what ended meanwhile may lack its record
+                }
+                // A failure may be shorter than the time between two looks.
+                if ctx.audit.refused.swap(false, Ordering::AcqRel) || failures > 0 {
+                    follow::everything(ctx);
+                }
                 failures = 0;
-                info!("the audit log can be written");
-                // What couldn't be read at a take-over is made up for.
-                crate::revocation::reload_or_warn(ctx).await;
-                follow::everything(ctx);
             }
-            Ok(()) => {}
             Err(why) => {
                 failures = failures.saturating_add(1);
                 // Once, and not for the moment that the first connection takes.

@@ -107,14 +107,11 @@ impl Context {
 
     /// Has delegations looked at, and all that rest on them.
     pub(crate) fn look_at_delegations(&self, keys: Vec<ObjectKey>) {
-        if !self.gate.leads() {
+        if keys.is_empty() || !self.gate.leads() {
             return;
         }
-        for key in keys {
+        for key in self.delegations.with_below(keys) {
             self.look_at_delegation(&key);
-            for below in self.delegations.below(&key) {
-                self.look_at_delegation(&below);
-            }
         }
     }
 

@@ -17,10 +17,9 @@ use serde::de::DeserializeOwned;
 
 use crate::context::Context;
 use crate::delegation;
-use crate::identity::Object;
+use crate::identity::{Object, Stage};
 use crate::installation::Policy;
 use crate::owner::Owner;
-use crate::revocation::GoneStatement;
 use crate::secret::{Held, MANAGED_BY, MANAGED_BY_LABEL, UID_LABEL};
 use crate::trust_domain::{AUTHORITY_LABEL, KEYS_LABEL};
 
@@ -100,6 +99,17 @@ fn identity_changed(
     // Whatever rests on it looks again, also where we wrote its end ourselves.
     let stage = |object: Option<&Arc<Object>>| object.map(|it| (it.stage(), it.uid().to_owned()));
     if stage(old) != stage(new) {
+        if let Some(new) = new {
+            // However it came to be so: a status whose answer was lost, a deletion that waits.
+            let reason = match new.stage() {
+                Stage::Over => Some(RevocationReason::CessationOfOperation),
+                Stage::Suspended => Some(RevocationReason::CertificateHold),
+                Stage::Waiting | Stage::Live => None,
+            };
+            if let Some(reason) = reason {
+                ctx.revocations.revoke(new.uid(), ctx.clock.now(), reason);
+            }
+        }
         ctx.look_at_delegations(ctx.delegations.of_agent(key));
     }
     // Another object, or none, has the name: the old one's Secret goes, and its rivals move up.
@@ -158,43 +168,21 @@ fn delegation_changed(
     let news = ctx.delegations.objects.is_news(key, new.map(Arc::as_ref));
     let newest = ctx.delegations.get(key);
     let facts = newest.as_ref().map(|object| &object.facts);
-    ctx.delegations.link(key, facts);
+    if let Some(lost) = ctx.delegations.link(key, facts) {
+        ctx.revocations.gone(lost);
+    }
     let same = new
         .zip(old)
         .is_some_and(|(new, old)| new.facts.uid == old.facts.uid);
-    if let Some(old) = old.filter(|_| !same) {
-        delegation_gone(ctx, &old.facts);
-        let record = || delegation::deletion_record(&old.unpack()?, ctx.clock.now());
-        if let Some(record) = Some(())
-            .filter(|()| ctx.gate.leads())
-            .and_then(|()| record())
-        {
-            ctx.audit.later(record);
-        }
+    if let Some(old) = old.filter(|_| !same && ctx.gate.leads())
+        && let Some(object) = old.unpack()
+        && let Some(record) = delegation::deletion_record(&object, ctx.clock.now())
+    {
+        ctx.audit.later(record);
     }
-    if !news {
-        return; // whoever wrote it has looked at its children
+    if news {
+        ctx.look_at_delegations(vec![key.clone()]); // whoever wrote it has looked at its children
     }
-    if new.is_some() {
-        ctx.look_at_delegation(key);
-    }
-    for below in ctx.delegations.below(key) {
-        ctx.look_at_delegation(&below);
-    }
-}
-
-/// What it granted doesn't count any more, though nothing but its object is gone.
-fn delegation_gone(ctx: &Context, facts: &delegation::Facts) {
-    let (Some(digest), Some(expires), Some(trust_domain)) =
-        (facts.digest, facts.expires, &facts.domain)
-    else {
-        return;
-    };
-    let statement = GoneStatement {
-        trust_domain: Arc::clone(trust_domain),
-        expires,
-    };
-    ctx.revocations.gone(digest, statement);
 }
 
 /// Has the delegations of a trust domain looked at: its keys changed.
@@ -276,7 +264,7 @@ fn around_identities(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Superv
     to.spawn("watch namespaces", async move {
         let changed = |key: &ObjectKey, _: Option<&Arc<_>>, _: Option<&Arc<_>>| {
             c.look_at_all(c.index.of_namespace(&key.name));
-            c.look_at_delegations(c.delegations.into_namespace(&key.name));
+            c.look_at_delegations(c.delegations.of_namespace(&key.name));
         };
         let reduce = |object: PartialObjectMeta<Namespace>| Some(object.labels().clone());
         watch_into("namespaces", api, config(&c), store, reduce, changed, m).await

@@ -5,6 +5,9 @@ use countersign_core::{Constraints, DataClass, Grant};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+/// About so much of what was asked for in vain is recorded.
+const MAX_ASKED_BYTES: usize = 2048;
+
 /// Grants of the API. One with a constraint that isn't known here, as a newer version may have
 /// stored it, grants nothing.
 pub(crate) fn grants(grants: &[api::Grant]) -> Vec<Grant> {
@@ -14,6 +17,22 @@ pub(crate) fn grants(grants: &[api::Grant]) -> Vec<Grant> {
 /// The same for the API.
 pub(crate) fn to_api(grants: &[Grant]) -> Vec<api::Grant> {
     grants.iter().map(one_to_api).collect()
+}
+
+/// Grants that were asked for and refused, as the audit log keeps them: refusals are free for
+/// whoever asks, so what is long is left out.
+pub(crate) fn asked(grants: &[Grant]) -> Vec<Grant> {
+    let texts = |grant: &Grant| {
+        let all = grant.actions.iter().chain(&grant.resources);
+        all.map(String::len).sum::<usize>()
+    };
+    let mut left = MAX_ASKED_BYTES;
+    let fits = grants.iter().take_while(|grant| {
+        let size = texts(grant);
+        left = left.saturating_sub(size);
+        left > 0
+    });
+    fits.cloned().collect()
 }
 
 fn grant(grant: &api::Grant) -> Option<Grant> {

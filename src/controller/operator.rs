@@ -143,7 +143,7 @@ pub async fn run(
     let publisher = bind(settings.publish).await?;
     let log = Log::new(log_settings(&settings))?; // what ends doesn't wait for its store
     ensure_namespace(&clients, &settings.namespace).await?;
-    let audit = Audit::new(log.clone());
+    let audit = Audit::new(log.clone(), settings.workers);
     let ctx = context(
         &settings,
         clients,
@@ -358,12 +358,13 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
         if timeout(DOMAINS_BOUND, ready).await.is_err() {
             warn!("some trust domains are not there yet; looking at identities all the same");
         }
-        crate::revocation::reload_or_warn(&ctx).await;
         follow::everything(&ctx);
         for _ in 0..workers {
             let c = Arc::clone(&ctx);
             team.spawn(async move { work(&c).await });
         }
+        let c = Arc::clone(&ctx);
+        team.spawn(async move { crate::revocation::follow(&c).await });
         tokio::select! {
             () = lost => warn!("lost the lease: nothing is written any more"),
             ended = team.join_next() => {
@@ -373,6 +374,9 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
             }
         }
         team.shutdown().await;
+        // What was known of keys and ends is history as soon as another leads.
+        ctx.revocations.set_complete(false);
+        ctx.domains.clear();
     }
 }
 
@@ -490,6 +494,7 @@ async fn measure(ctx: &Context) {
         });
         ctx.metrics.soonest_expiry(soonest);
         ctx.revocations.prune(now);
+        ctx.delegations.prune(now);
         sleep(MEASURE_EVERY).await;
     }
 }
@@ -523,10 +528,7 @@ fn health(
             Err("not all objects have been listed yet".to_owned())
         }
     });
-    let c = Arc::clone(ctx);
-    let audit: Check = Arc::new(move || c.audit.log().health());
     Health::new(Arc::new(registry))
         .live("watches", watches)
         .ready("synced", synced)
-        .ready("audit", audit)
 }

@@ -135,8 +135,15 @@ async fn the_certificate_verifies_against_all_that_is_published() {
     let keys = json["keys"].as_array().unwrap().iter();
     let (roots, ours): (Vec<_>, Vec<_>) = keys.partition(|key| key["use"] == "x509-svid");
     // One signing key for each purpose; readers that don't know their use skip them.
-    let uses: BTreeSet<_> = ours.iter().map(|key| key["use"].as_str().unwrap()).collect();
-    let known = ["countersign-statement", "countersign-list", "countersign-checkpoint"];
+    let uses: BTreeSet<_> = ours
+        .iter()
+        .map(|key| key["use"].as_str().unwrap())
+        .collect();
+    let known = [
+        "countersign-statement",
+        "countersign-list",
+        "countersign-checkpoint",
+    ];
     assert_eq!(uses, BTreeSet::from(known));
     assert_eq!(roots.len(), certificates(&data["ca.crt"]).len());
     for key in roots {

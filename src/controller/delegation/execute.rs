@@ -17,7 +17,10 @@ use super::store::Object;
 use super::{parse, record};
 use crate::context::Context;
 use crate::identity::{PassError, Refusal};
-use crate::revocation::GoneStatement;
+
+/// The longest chain, all statements together: each leaf's status has a copy, and each request that
+/// goes along with one.
+const MAX_CHAIN_BYTES: usize = 64 * 1024;
 
 /// What came of executing a plan.
 pub(crate) enum Step {
@@ -43,11 +46,35 @@ pub(crate) async fn execute(
         return Ok(Step::Done);
     };
     if let Some(proposal) = &plan.grant {
+        if let Some(Ok(signed)) = &seen.signed {
+            let (request, uid) = (&signed.request, seen.delegation.uid.as_str());
+            let until = request.expires_at;
+            let taken =
+                ctx.delegations
+                    .take_jti(&request.delegator, &request.id, (uid, key), until);
+            if let Err(other) = taken {
+                return Ok(Step::Refused(Refusal {
+                    reason: "StatementReplayed",
+                    message: format!(
+                        "spec.statement was used by Delegation {other} already: sign a new one, with a jti of its own"
+                    ),
+                }));
+            }
+        }
         let (own, above) = match countersign(ctx, seen, proposal) {
             Ok(signed) => signed,
             Err(why) => return Ok(Step::Refused(why)),
         };
         let record = record::granted(seen, &own, above.first());
+        let size = above.iter().map(|(it, _)| it.len()).sum::<usize>() + own.compact().len();
+        if size > MAX_CHAIN_BYTES {
+            return Ok(Step::Refused(Refusal {
+                reason: "ChainTooLarge",
+                message: format!(
+                    "its chain has {size} bytes, and {MAX_CHAIN_BYTES} are the most: write shorter grants in it and above"
+                ),
+            }));
+        }
         if let Err(why) = ctx.audit.granting(record).await {
             return Ok(Step::Refused(why));
         }
@@ -61,6 +88,13 @@ pub(crate) async fn execute(
         info!(delegation = %key, digest = %status.digest.map(|it| it.to_string()).unwrap_or_default(), depth = status.shown.depth, "countersigned");
     }
     Ok(step)
+}
+
+/// Puts a version into its place; a statement that isn't held any more is gone.
+pub(crate) fn relink(ctx: &Context, key: &ObjectKey, object: &Object) {
+    if let Some(lost) = ctx.delegations.link(key, Some(&object.facts)) {
+        ctx.revocations.gone(lost);
+    }
 }
 
 /// This hop's statement, and those above it with their digests: hop 0 is signed here too.
@@ -126,8 +160,7 @@ async fn put_status(
     match ctx.gate.run(call).await {
         Ok(stored) => {
             let stored = ctx.delegations.objects.wrote(key, Object::of(stored));
-            ctx.delegations.link(key, Some(&stored.facts));
-            superseded(ctx, seen, status);
+            relink(ctx, key, &stored);
             ended(ctx, key, seen, status, &after);
             // What rests on it doesn't wait for a watch to tell.
             for child in ctx.delegations.children(key) {
@@ -149,21 +182,6 @@ async fn put_status(
             what: "the delegation's status",
             source,
         }),
-    }
-}
-
-/// A statement that was countersigned anew doesn't count any more, though its time isn't up.
-fn superseded(ctx: &Context, seen: &Observed, status: &Status) {
-    let (Some(before), Some(expires)) = (seen.recorded.digest, seen.recorded.expires) else {
-        return;
-    };
-    let domain = seen.domain.name.as_ref();
-    if let Some(domain) = domain.filter(|_| status.digest != Some(before)) {
-        let statement = GoneStatement {
-            trust_domain: domain.as_str().into(),
-            expires,
-        };
-        ctx.revocations.gone(before, statement);
     }
 }
 
@@ -215,10 +233,13 @@ async fn refresh(
 pub(crate) async fn tie_to_parent(
     ctx: &Context,
     key: &ObjectKey,
-    object: &api::Delegation,
     seen: &Observed,
 ) -> Result<(), PassError> {
     let (Some(parent), Some(uid)) = (&seen.delegation.parent, seen.parent_uid()) else {
+        return Ok(());
+    };
+    let newest = ctx.delegations.get(key).and_then(|it| it.unpack());
+    let Some(object) = newest.filter(|it| it.uid().as_deref() == Some(&seen.delegation.uid)) else {
         return Ok(());
     };
     let tied = object.owner_references().iter().any(|it| it.uid == uid);
@@ -234,20 +255,29 @@ pub(crate) async fn tie_to_parent(
         controller: None,
         block_owner_deletion: None,
     });
-    let body = json!({"metadata": {"uid": object.uid(), "ownerReferences": references}});
+    // Over the very version that was read: the list is written as a whole.
+    let body = json!({"metadata": {
+        "uid": object.uid(),
+        "resourceVersion": object.resource_version(),
+        "ownerReferences": references,
+    }});
     let delegations: Api<api::Delegation> =
         Api::namespaced(ctx.clients.writes.clone(), key.namespace());
     let (params, patch) = (PatchParams::default(), Patch::Merge(body));
     let call = delegations.patch(&key.name, &params, &patch);
     match ctx.gate.run(call).await {
-        Err(why) if !why.is(404) && !why.is(409) => Err(PassError::Write {
-            what: "the delegation's owner reference",
-            source: why,
-        }),
         Ok(stored) => {
             ctx.delegations.objects.wrote(key, Object::of(stored));
             Ok(())
         }
-        Err(_) => Ok(()),
+        // Changed meanwhile, gone, or not allowed by this cluster: only a net is missing.
+        Err(why) if why.is(404) || why.is(409) || why.is(403) => {
+            debug!(delegation = %key, "not made its parent's dependent: {why}");
+            Ok(())
+        }
+        Err(source) => Err(PassError::Write {
+            what: "the delegation's owner reference",
+            source,
+        }),
     }
 }

@@ -1,7 +1,7 @@
 //! May a delegation be countersigned, and what exactly? Asked at the grant and at every later pass:
 //! what holds no more is held back.
 
-use countersign_core::{Requester, SpiffeId, narrow};
+use countersign_core::{Grant, Requester, SpiffeId, narrow};
 use countersign_statement::agent::check_within;
 use countersign_statement::{Broken, Claims, Digest, MAX_DEPTH, check_hop, owner_subject};
 use jiff::{SignedDuration, Timestamp};
@@ -12,6 +12,9 @@ use super::observed::{
 };
 use super::plan::later;
 use crate::identity::{Admits, Refusal};
+
+/// Each pair is held against all that is granted above, at every pass.
+const MAX_PAIRS: usize = 1024;
 
 /// Why nothing can be countersigned.
 #[derive(Debug)]
@@ -70,6 +73,13 @@ pub(crate) fn grantable(seen: &Observed) -> Result<Proposal, Obstacle> {
             "spec.requester is missing: create the delegation again, with the admission policies in place",
         );
     };
+    let pairs = |grant: &Grant| grant.actions.len().saturating_mul(grant.resources.len());
+    if seen.delegation.grants.iter().map(pairs).sum::<usize>() > MAX_PAIRS {
+        return refuse(
+            "GrantsTooLarge",
+            "spec.grants has more than 1024 pairs of an action and a resource: write patterns, or several delegations",
+        );
+    }
     if seen.delegation.unknown_constraint {
         return refuse(
             "UnknownConstraint",
@@ -149,6 +159,7 @@ fn parent<'a>(
     };
     let parent = match &seen.parent {
         ParentSeen::None => return Ok(None),
+        ParentSeen::Stranger => return not_the_delegate(&name()),
         ParentSeen::Missing => {
             return wait(
                 "ParentNotFound",
@@ -166,13 +177,7 @@ fn parent<'a>(
     if parent.delegate.is_some() && parent.delegate.as_deref() != uid
         || given.is_some() && given != spiffe_id
     {
-        return refuse(
-            "NotTheDelegate",
-            &format!(
-                "Delegation {} gives to another agent than its delegator: an agent hands on only what it was given",
-                name()
-            ),
-        );
+        return not_the_delegate(&name());
     }
     match &parent.standing {
         Standing::Good if parent.chain.is_some() => Ok(Some(parent)),
@@ -188,6 +193,15 @@ fn parent<'a>(
             ),
         ),
     }
+}
+
+fn not_the_delegate<T>(parent: &str) -> Result<T, Obstacle> {
+    refuse(
+        "NotTheDelegate",
+        &format!(
+            "Delegation {parent} gives to another agent than its delegator: an agent hands on only what it was given"
+        ),
+    )
 }
 
 fn may_delegate(seen: &Observed, requester: &Requester) -> Result<(), Obstacle> {
@@ -368,7 +382,7 @@ fn reason(broken: &Broken) -> &'static str {
 /// What the delegator signed itself must be what is asked for.
 fn check_signed(seen: &Observed, claims: &Claims) -> Result<(), Obstacle> {
     let signed = match &seen.signed {
-        None => return Ok(()),
+        None => return check_covered(seen, claims),
         Some(Err(why)) => return refuse("StatementInvalid", why),
         Some(Ok(signed)) => signed,
     };
@@ -378,14 +392,6 @@ fn check_signed(seen: &Observed, claims: &Claims) -> Result<(), Obstacle> {
             &format!("spec.statement and the rest of spec say different things: {what}"),
         )
     };
-    if let Some(other) = &signed.used_by {
-        return refuse(
-            "StatementReplayed",
-            &format!(
-                "spec.statement was used by Delegation {other} already: sign a new one, with a jti of its own"
-            ),
-        );
-    }
     if signed.revoked {
         return refuse(
             "StatementInvalid",
@@ -393,12 +399,6 @@ fn check_signed(seen: &Observed, claims: &Claims) -> Result<(), Obstacle> {
         );
     }
     let request = &signed.request;
-    if seen.recorded.granted && request.parent != claims.parent.unwrap_or(request.parent) {
-        return refuse(
-            "StatementOutdated",
-            "what is handed on was countersigned anew since spec.statement was signed: sign a new one, in a new Delegation",
-        );
-    }
     if let Err(why) = check_within(request, claims) {
         return differs(&why.to_string());
     }
@@ -414,6 +414,19 @@ fn check_signed(seen: &Observed, claims: &Claims) -> Result<(), Obstacle> {
         .as_secs();
     if u64::try_from(life).ok() != Some(seen.delegation.expires_after_seconds) {
         return differs("exp is not iat and spec.expiresAfterSeconds");
+    }
+    Ok(())
+}
+
+/// What was signed and countersigned covers this very parent and no other.
+fn check_covered(seen: &Observed, claims: &Claims) -> Result<(), Obstacle> {
+    let held = seen.recorded.chain.as_ref();
+    let parent = held.and_then(|chain| chain.leaf().claims().parent);
+    if seen.delegation.statement.is_some() && parent != claims.parent {
+        return refuse(
+            "StatementOutdated",
+            "what is handed on was countersigned anew since spec.statement was signed: sign a new one, in a new Delegation",
+        );
     }
     Ok(())
 }

@@ -27,4 +27,4 @@ pub(crate) use observed::Standing;
 pub(crate) use reconcile::reconcile;
 pub(crate) use record::deleted as deletion_record;
 pub(crate) use standing::standing;
-pub(crate) use store::{Delegations, Facts, Object};
+pub(crate) use store::{Delegations, Granted, Object};

@@ -43,10 +43,10 @@ pub(crate) async fn observe(ctx: &Context, object: &api::Delegation) -> kube::Re
     let (delegator, parent) = if over {
         (DelegatorSeen::Agent(AgentSeen::Missing), ParentSeen::None)
     } else {
-        (
-            delegator(ctx, &delegation, &recorded).await?,
-            parent(ctx, &delegation, &recorded, now).await?,
-        )
+        let delegator = delegator(ctx, &delegation, &recorded).await?;
+        let parent = parent(ctx, &delegation, &recorded, now).await?;
+        let parent = known_to(&delegator, &recorded, parent);
+        (delegator, parent)
     };
     let admits = if over || recorded.granted {
         Admits::Yes
@@ -56,14 +56,9 @@ pub(crate) async fn observe(ctx: &Context, object: &api::Delegation) -> kube::Re
     let accepted =
         delegation.to.namespace == delegation.namespace || accepts(ctx, &delegation.to.namespace);
     let signed = match &delegation.statement {
-        Some(statement) if !over => Some(signed::look(
-            ctx,
-            &delegation,
-            &recorded,
-            &domain,
-            statement,
-            now,
-        )),
+        Some(statement) if !over && (!recorded.granted || recorded.chain.is_none()) => {
+            Some(signed::look(ctx, &recorded, &domain, statement, now))
+        }
         _ => None,
     };
     Ok(Observed {
@@ -255,6 +250,24 @@ async fn parent(
             .and_then(|status| status.root.as_ref())
             .map(parse::root),
     })))
+}
+
+/// Whoever names somebody else's delegation as a parent learns nothing of it.
+fn known_to(delegator: &DelegatorSeen, recorded: &Recorded, parent: ParentSeen) -> ParentSeen {
+    let uid = match delegator {
+        DelegatorSeen::Agent(AgentSeen::Found(agent)) => Some(&agent.uid),
+        _ => None,
+    };
+    match &parent {
+        ParentSeen::Found(found)
+            if recorded.parent.is_none()
+                && found.delegate.is_some()
+                && found.delegate.as_ref() != uid =>
+        {
+            ParentSeen::Stranger
+        }
+        _ => parent,
+    }
 }
 
 /// The chain, if it verifies with what the trust domain trusts now.

@@ -31,7 +31,8 @@ pub(crate) struct Observed {
     pub(crate) admits: Admits,
     /// Can the delegate's trust domain countersign?
     pub(crate) domain: DomainSeen,
-    /// What the delegator signed itself, verified; `None` where it signed nothing.
+    /// What the delegator signed itself, verified; `None` where it signed nothing, or where that was
+    /// countersigned and stays: its certificate and the root of that are of those days.
     pub(crate) signed: Option<Result<Signed, String>>,
     /// Why nobody gets anything at present.
     pub(crate) closed: Option<Refusal>,
@@ -124,6 +125,7 @@ pub(crate) struct Root {
 
 /// Who hands on, as seen.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "lives for a moment on the stack")]
 pub(crate) enum DelegatorSeen {
     Owner(OwnerSeen),
     Agent(AgentSeen),
@@ -143,6 +145,7 @@ pub(crate) enum OwnerSeen {
 
 /// An agent's identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "lives for a moment on the stack")]
 pub(crate) enum AgentSeen {
     /// There is none. Asked of the API server itself when one had been latched.
     Missing,
@@ -183,6 +186,8 @@ pub(crate) enum Life {
 pub(crate) enum ParentSeen {
     /// A root has none.
     None,
+    /// It gives to another agent than the delegator: nothing else of it is told.
+    Stranger,
     /// There is none. Asked of the API server itself when one had been latched.
     Missing,
     Found(Box<Parent>),
@@ -228,8 +233,6 @@ pub(crate) struct DomainSeen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Signed {
     pub(crate) request: Request,
-    /// Another delegation of the same delegator has used its `jti`.
-    pub(crate) used_by: Option<String>,
     /// The certificate that it was signed with is revoked.
     pub(crate) revoked: bool,
 }
@@ -239,7 +242,7 @@ impl Observed {
     pub(crate) fn parent_chain(&self) -> Option<&Chain> {
         match &self.parent {
             ParentSeen::Found(parent) => parent.chain.as_deref(),
-            ParentSeen::None | ParentSeen::Missing => None,
+            ParentSeen::None | ParentSeen::Stranger | ParentSeen::Missing => None,
         }
     }
 
@@ -247,7 +250,7 @@ impl Observed {
     pub(crate) fn parent_uid(&self) -> Option<&str> {
         match &self.parent {
             ParentSeen::Found(parent) => Some(&parent.uid),
-            ParentSeen::None | ParentSeen::Missing => None,
+            ParentSeen::None | ParentSeen::Stranger | ParentSeen::Missing => None,
         }
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn over(seen: &Observed) -> Option<(String, String)> {
 fn parent_over(seen: &Observed) -> Option<String> {
     let latched = seen.recorded.parent.as_deref();
     match &seen.parent {
-        ParentSeen::None => None,
+        ParentSeen::None | ParentSeen::Stranger => None,
         ParentSeen::Missing => latched.map(|_| "its parent is gone".to_owned()),
         ParentSeen::Found(parent) if latched.is_some_and(|uid| uid != parent.uid) => {
             Some("another delegation has the name of its parent".to_owned())

@@ -77,8 +77,9 @@ pub(crate) fn plan(seen: &Observed) -> Plan {
     if let Some(why) = suspended(seen) {
         return hold(seen, "Suspended", why);
     }
-    if seen.recorded.granted && seen.domain.ready.is_err() {
-        // Nobody can say whether its statement still verifies: it stays as it is.
+    let unsure = seen.domain.ready.is_err() || seen.closed.is_some() || seen.clock_off;
+    if seen.recorded.granted && unsure {
+        // Nothing new is granted, and what was stays as it is.
         return Plan {
             grant: None,
             status: None,

@@ -20,11 +20,15 @@ pub(crate) async fn reconcile(ctx: &Context, key: &ObjectKey) -> Result<Outcome,
         let mut seen = observe(ctx, &object).await?;
         for _ in 0..MAX_TURNS {
             let decided = plan(&seen);
-            let (again, granted) = (decided.again, decided.grant.is_some());
+            let again = decided.again;
+            let ready = decided.status.as_ref().is_some_and(|status| {
+                let mut conditions = status.conditions.iter();
+                conditions.any(|it| it.kind == "Ready" && it.status)
+            });
             match execute(ctx, key, &object, &seen, decided).await? {
                 Step::Done => {
-                    if granted {
-                        tie_to_parent(ctx, key, &object, &seen).await?;
+                    if ready {
+                        tie_to_parent(ctx, key, &seen).await?;
                     }
                     let again = again.map(|moment| (instant(ctx, moment), Urgency::Retire));
                     return Ok(Outcome::Settled { again });

@@ -56,7 +56,7 @@ pub(crate) fn refused(seen: &Observed, reason: &str, message: &str) -> Entry {
     let mut entry = entry(seen, Kind::DelegationRefused, Outcome::Refused);
     reason.clone_into(&mut entry.reason);
     message.clone_into(&mut entry.message);
-    entry.permissions.clone_from(&seen.delegation.grants);
+    entry.permissions = crate::grant::asked(&seen.delegation.grants);
     recorded(seen, &mut entry);
     entry
 }
@@ -67,17 +67,8 @@ pub(crate) fn deleted(object: &api::Delegation, now: Timestamp) -> Option<Entry>
     let recorded = super::parse::recorded(object, None);
     let digest = recorded.digest.filter(|_| recorded.completed.is_none())?;
     let delegate = recorded.shown.delegate.clone();
-    let domain = delegate
-        .as_deref()
-        .and_then(|id| id.strip_prefix("spiffe://")?.split_once('/'))
-        .map(|(domain, _)| domain.to_owned());
-    let mut entry = bare(
-        &asked,
-        now,
-        Kind::DelegationEnded,
-        Outcome::Ended,
-        domain.unwrap_or_default(),
-    );
+    let domain = domain_of(delegate.as_deref());
+    let mut entry = bare(&asked, now, Kind::DelegationEnded, Outcome::Ended, domain);
     entry.spiffe_id.clone_from(&delegate);
     entry.owner = recorded.shown.root.as_ref().map(|root| root.owner.clone());
     entry.delegation = Some(DelegationRef {
@@ -122,9 +113,16 @@ fn recorded(seen: &Observed, entry: &mut Entry) {
 fn entry(seen: &Observed, kind: Kind, outcome: Outcome) -> Entry {
     let domain = match &seen.delegate {
         AgentSeen::Found(agent) => agent.trust_domain.clone(),
-        AgentSeen::Missing => String::new(),
+        AgentSeen::Missing => domain_of(seen.recorded.shown.delegate.as_deref()),
     };
     bare(&seen.delegation, seen.now, kind, outcome, domain)
+}
+
+/// The trust domain of a SPIFFE ID; empty where there is none.
+fn domain_of(spiffe_id: Option<&str>) -> String {
+    let rest = spiffe_id.and_then(|id| id.strip_prefix("spiffe://"));
+    let domain = rest.and_then(|rest| rest.split_once('/'));
+    domain.map_or_else(String::new, |(domain, _)| domain.to_owned())
 }
 
 fn bare(

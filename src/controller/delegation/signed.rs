@@ -3,14 +3,13 @@
 use countersign_statement::agent;
 use jiff::Timestamp;
 
-use super::observed::{Delegation, DomainSeen, Recorded, Signed};
+use super::observed::{DomainSeen, Recorded, Signed};
 use crate::context::Context;
 
 /// Verifies `spec.statement`: once it is countersigned, as of then, since the certificate that
 /// signed it ends soon.
 pub(crate) fn look(
     ctx: &Context,
-    delegation: &Delegation,
     recorded: &Recorded,
     domain: &DomainSeen,
     statement: &str,
@@ -23,14 +22,8 @@ pub(crate) fn look(
     };
     let at = recorded.issued.filter(|_| recorded.granted).unwrap_or(now);
     let signed = agent::verify(statement, &signing.bundle, at).map_err(|why| why.to_string())?;
-    let used_by = ctx
-        .delegations
-        .with_jti(&signed.request.delegator, &signed.request.id)
-        .filter(|(uid, _)| **uid != *delegation.uid)
-        .map(|(_, key)| key.to_string());
     Ok(Signed {
         revoked: !recorded.granted && ctx.revocations.is_revoked(&signed.serial_number),
-        used_by,
         request: signed.request,
     })
 }

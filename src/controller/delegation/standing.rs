@@ -1,5 +1,6 @@
 //! Where a delegation stands, with all above it: asked of memory alone, without waiting for what
-//! the passes over its ancestors will write.
+//! the passes over its ancestors will write. What memory alone can't prove to be over is held back:
+//! the pass over that very object asks the API server.
 
 use countersign_runtime::ObjectKey;
 use countersign_statement::MAX_DEPTH;
@@ -73,7 +74,7 @@ fn above(ctx: &Context, facts: &Facts, now: Timestamp, further: usize) -> Standi
         // That memory doesn't have it proves nothing: its own children ask the API server.
         None => Standing::Held("its parent is not there".to_owned()),
         Some(parent) if latched.is_some_and(|uid| *uid != *parent.facts.uid) => {
-            Standing::Over("another delegation has the name of its parent".to_owned())
+            Standing::Held("another delegation has the name of its parent".to_owned())
         }
         Some(_) if further == 0 => Standing::Held("the chain is too long".to_owned()),
         Some(parent) => of(ctx, &parent, now, further.saturating_sub(1)),
@@ -86,7 +87,7 @@ fn owner(ctx: &Context, name: &str, latched: Option<&str>) -> Standing {
     };
     match owner.state {
         _ if latched.is_some_and(|uid| uid != owner.uid) => {
-            Standing::Over(format!("another owner has the name {name}"))
+            Standing::Held(format!("another owner has the name {name}"))
         }
         OwnerState::Active => Standing::Good,
         OwnerState::Suspended => Standing::Suspended(format!("owner {name} is suspended")),

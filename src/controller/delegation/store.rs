@@ -1,6 +1,6 @@
 //! The delegations in memory, and who names whom.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -8,14 +8,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_api::{Delegation, DelegationState};
 use countersign_core::SpiffeId;
 use countersign_runtime::ObjectKey;
-use countersign_statement::Digest;
+use countersign_statement::{Digest, MAX_DEPTH};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use parking_lot::Mutex;
 use tracing::error;
 
 use crate::condition::is_true;
-use crate::identity::created;
 use crate::index::Multi;
 use crate::newest::{Newest, Versioned};
 
@@ -31,7 +30,6 @@ pub(crate) struct Object {
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
     pub(crate) uid: Arc<str>,
-    pub(crate) created: Timestamp,
     pub(crate) delegator: Party,
     pub(crate) delegate: ObjectKey,
     pub(crate) parent: Option<ObjectKey>,
@@ -47,8 +45,8 @@ pub(crate) struct Facts {
     pub(crate) expires: Option<Timestamp>,
     /// The trust domain that countersigned.
     pub(crate) domain: Option<Arc<str>>,
-    /// What the delegator signed itself: its SPIFFE ID and `jti`, as far as they can be read.
-    pub(crate) signed: Option<(Arc<str>, Arc<str>)>,
+    /// The `jti` of what the delegator signed itself, once that was verified and countersigned.
+    pub(crate) used: Option<(Jti, Timestamp)>,
 }
 
 /// Who hands on.
@@ -82,16 +80,26 @@ struct Tables {
     by_namespace: Multi<Arc<str>>,
     by_digest: HashMap<Digest, ObjectKey>,
     by_uid: HashMap<Arc<str>, ObjectKey>,
-    by_jti: HashMap<(Arc<str>, Arc<str>), BTreeSet<Claimant>>,
+    /// Who used a `jti`, and until when nobody else may: also when its delegation is gone.
+    used: HashMap<Jti, Used>,
 }
 
-/// Who used a `jti`: the one that was granted with it, else the oldest, goes first.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Claimant {
-    not_granted: bool,
-    created: Timestamp,
+/// A delegator's SPIFFE ID and the `jti` that it chose.
+pub(crate) type Jti = (Arc<str>, Arc<str>);
+
+#[derive(Debug, Clone)]
+struct Used {
     uid: Arc<str>,
     key: ObjectKey,
+    until: Timestamp,
+}
+
+/// A statement that doesn't count any more, though its time isn't up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Granted {
+    pub(crate) digest: Digest,
+    pub(crate) expires: Timestamp,
+    pub(crate) domain: Arc<str>,
 }
 
 /// What one delegation names.
@@ -101,8 +109,7 @@ struct Named {
     delegator: Party,
     delegate: ObjectKey,
     parent: Option<ObjectKey>,
-    digest: Option<Digest>,
-    jti: Option<((Arc<str>, Arc<str>), Claimant)>,
+    granted: Option<Granted>,
 }
 
 impl PartialEq for Object {
@@ -145,6 +152,15 @@ impl Object {
 }
 
 impl Facts {
+    /// The statement that it holds.
+    pub(crate) fn granted(&self) -> Option<Granted> {
+        Some(Granted {
+            digest: self.digest?,
+            expires: self.expires?,
+            domain: self.domain.clone()?,
+        })
+    }
+
     fn of(object: &Delegation) -> Self {
         let (spec, status) = (&object.spec, object.status.as_ref());
         let namespace = object.namespace().unwrap_or_default();
@@ -168,7 +184,6 @@ impl Facts {
             .and_then(|delegate| delegate.spiffe_id.as_deref());
         Self {
             uid: object.uid().unwrap_or_default().into(),
-            created: created(object),
             delegator,
             delegate: key(spec.to.namespace.as_ref(), &spec.to.name),
             parent: spec
@@ -198,7 +213,10 @@ impl Facts {
                 .and_then(|status| status.expiration_time.as_ref())
                 .map(|time| time.0),
             domain: spiffe_id.and_then(domain_of),
-            signed: spec.statement.as_deref().and_then(jti_of),
+            used: status
+                .and_then(|status| status.digest.as_ref())
+                .and(spec.statement.as_deref())
+                .and_then(jti_of),
         }
     }
 }
@@ -208,17 +226,20 @@ fn domain_of(spiffe_id: &str) -> Option<Arc<str>> {
     Some(domain.into())
 }
 
-/// Not verified: whoever copies another's `jti` only stands in his own way.
-fn jti_of(statement: &str) -> Option<(Arc<str>, Arc<str>)> {
+/// Of a statement that was verified before it was countersigned, and until when it could be used
+/// again.
+fn jti_of(statement: &str) -> Option<(Jti, Timestamp)> {
     #[derive(serde::Deserialize)]
     struct Claims {
         iss: String,
         jti: String,
+        exp: i64,
     }
     let payload = statement.split('.').nth(1)?;
     let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
     let claims: Claims = serde_json::from_slice(&payload).ok()?;
-    Some((claims.iss.into(), claims.jti.into()))
+    let until = Timestamp::from_second(claims.exp).ok()?;
+    Some(((claims.iss.into(), claims.jti.into()), until))
 }
 
 impl Delegations {
@@ -227,35 +248,68 @@ impl Delegations {
         self.objects.get(key)
     }
 
-    /// Replaces what `key` names; `None` when it is gone.
-    pub(crate) fn link(&self, key: &ObjectKey, facts: Option<&Facts>) {
+    /// Replaces what `key` names; `None` when it is gone. Gives the statement that it held before and
+    /// doesn't hold now.
+    pub(crate) fn link(&self, key: &ObjectKey, facts: Option<&Facts>) -> Option<Granted> {
         let named = facts.map(|facts| Named {
             uid: Arc::clone(&facts.uid),
             delegator: facts.delegator.clone(),
             delegate: facts.delegate.clone(),
             parent: facts.parent.clone(),
-            digest: facts.digest,
-            jti: facts.signed.clone().map(|jti| {
-                let claimant = Claimant {
-                    not_granted: facts.digest.is_none(),
-                    created: facts.created,
-                    uid: Arc::clone(&facts.uid),
-                    key: key.clone(),
-                };
-                (jti, claimant)
-            }),
+            granted: facts.granted(),
         });
         let mut tables = self.tables.lock();
+        if let Some(facts) = facts
+            && let Some((jti, until)) = &facts.used
+        {
+            let used = Used {
+                uid: Arc::clone(&facts.uid),
+                key: key.clone(),
+                until: *until,
+            };
+            tables.used.entry(jti.clone()).or_insert(used);
+        }
         if tables.named.get(key) == named.as_ref() {
-            return;
+            return None;
         }
-        if let Some(old) = tables.named.remove(key) {
-            tables.unlink(key, &old);
+        let old = tables.named.remove(key);
+        if let Some(old) = &old {
+            tables.unlink(key, old);
         }
+        let held = named.as_ref().and_then(|named| named.granted.clone());
         if let Some(named) = named {
             tables.link(key, &named);
             tables.named.insert(key.clone(), named);
         }
+        let lost = old.and_then(|old| old.granted);
+        lost.filter(|lost| held.is_none_or(|held| held.digest != lost.digest))
+    }
+
+    /// Takes a `jti` for the delegation with this UID, for good; `Err` says who has it.
+    pub(crate) fn take_jti(
+        &self,
+        delegator: &SpiffeId,
+        jti: &str,
+        (uid, key): (&str, &ObjectKey),
+        until: Timestamp,
+    ) -> Result<(), ObjectKey> {
+        let jti = (Arc::from(delegator.as_str()), Arc::from(jti));
+        let mut tables = self.tables.lock();
+        let used = tables.used.entry(jti).or_insert_with(|| Used {
+            uid: uid.into(),
+            key: key.clone(),
+            until,
+        });
+        if &*used.uid == uid {
+            Ok(())
+        } else {
+            Err(used.key.clone())
+        }
+    }
+
+    /// Forgets what nobody could use again.
+    pub(crate) fn prune(&self, now: Timestamp) {
+        self.tables.lock().used.retain(|_, used| used.until > now);
     }
 
     /// Those that hand `parent` on, directly.
@@ -263,21 +317,31 @@ impl Delegations {
         self.tables.lock().by_parent.get(parent)
     }
 
-    /// All that rest on `key`, however far below: each once, also where somebody made a ring.
-    pub(crate) fn below(&self, key: &ObjectKey) -> Vec<ObjectKey> {
+    /// All of `keys` and all that rest on them, each once. Below what was never countersigned only
+    /// its children wait; and no chain is longer than may be countersigned.
+    pub(crate) fn with_below(&self, keys: Vec<ObjectKey>) -> Vec<ObjectKey> {
         let tables = self.tables.lock();
-        let mut found = vec![key.clone()];
-        let mut known: HashSet<ObjectKey> = found.iter().cloned().collect();
-        let mut next = 0;
-        while let Some(parent) = found.get(next).cloned() {
-            next += 1;
-            for child in tables.by_parent.get(&parent) {
-                if known.insert(child.clone()) {
-                    found.push(child);
+        let mut known: HashSet<ObjectKey> = keys.iter().cloned().collect();
+        let mut found = keys.clone();
+        let mut level = keys;
+        for _ in 0..MAX_DEPTH {
+            let mut next = Vec::new();
+            for parent in &level {
+                for child in tables.by_parent.get(parent) {
+                    if known.insert(child.clone()) {
+                        found.push(child.clone());
+                        let named = tables.named.get(&child);
+                        if named.is_some_and(|named| named.granted.is_some()) {
+                            next.push(child);
+                        }
+                    }
                 }
             }
+            if next.is_empty() {
+                break;
+            }
+            level = next;
         }
-        found.remove(0);
         found
     }
 
@@ -292,20 +356,8 @@ impl Delegations {
     }
 
     /// Those whose delegate is in this namespace.
-    pub(crate) fn into_namespace(&self, namespace: &str) -> Vec<ObjectKey> {
+    pub(crate) fn of_namespace(&self, namespace: &str) -> Vec<ObjectKey> {
         self.tables.lock().by_namespace.get(&namespace.into())
-    }
-
-    /// The delegation that has the better claim to a `jti` of a delegator: its UID and name.
-    pub(crate) fn with_jti(
-        &self,
-        delegator: &SpiffeId,
-        jti: &str,
-    ) -> Option<(Arc<str>, ObjectKey)> {
-        let jti = (Arc::from(delegator.as_str()), Arc::from(jti));
-        let tables = self.tables.lock();
-        let first = tables.by_jti.get(&jti)?.first()?;
-        Some((Arc::clone(&first.uid), first.key.clone()))
     }
 
     /// The delegation with this UID.
@@ -332,12 +384,8 @@ impl Tables {
         if let Some(parent) = &named.parent {
             self.by_parent.add(parent.clone(), key);
         }
-        if let Some(digest) = named.digest {
-            self.by_digest.insert(digest, key.clone());
-        }
-        if let Some((jti, claimant)) = &named.jti {
-            let all = self.by_jti.entry(jti.clone()).or_default();
-            all.insert(claimant.clone());
+        if let Some(granted) = &named.granted {
+            self.by_digest.insert(granted.digest, key.clone());
         }
     }
 
@@ -355,18 +403,10 @@ impl Tables {
         if let Some(parent) = &named.parent {
             self.by_parent.remove(parent, key);
         }
-        if let Some(digest) = &named.digest
-            && self.by_digest.get(digest) == Some(key)
+        if let Some(granted) = &named.granted
+            && self.by_digest.get(&granted.digest) == Some(key)
         {
-            self.by_digest.remove(digest);
-        }
-        if let Some((jti, claimant)) = &named.jti
-            && let Some(all) = self.by_jti.get_mut(jti)
-        {
-            all.remove(claimant);
-            if all.is_empty() {
-                self.by_jti.remove(jti);
-            }
+            self.by_digest.remove(&granted.digest);
         }
     }
 }

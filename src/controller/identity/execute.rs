@@ -15,7 +15,9 @@ use kube::{Resource as _, ResourceExt as _};
 use serde_json::json;
 use tracing::{debug, info, warn};
 
-use super::observed::{Certificate, CredentialSeen, Delivery, Observed, Refusal, SecretVersion};
+use super::observed::{
+    Certificate, CredentialSeen, Delivery, DomainSeen, Observed, Refusal, SecretVersion,
+};
 use super::plan::{Credential, Issue, Plan, Status};
 use super::store::Object;
 use super::{parse, plan, record};
@@ -457,8 +459,13 @@ fn told(
         let reason = RevocationReason::CertificateHold;
         ctx.revocations.revoke(uid, now, reason);
         record = record::changed(seen, status, Kind::IdentitySuspended);
-    } else if newly("Stalled") {
+    } else if newly("Stalled") && seen.domain != DomainSeen::Missing {
+        // A trust domain that there isn't has no log.
         record = record::changed(seen, status, Kind::IdentityRefused);
+    } else if crate::condition::is_true(known, "Suspended")
+        && !status.conditions.iter().any(|it| it.kind == "Suspended")
+    {
+        record = record::changed(seen, status, Kind::IdentityResumed);
     }
     if let Some(record) = record {
         ctx.audit.later(record);
@@ -504,6 +511,9 @@ async fn undo(
             && live.metadata.deletion_timestamp.is_none()
     });
     if !wanted {
+        let reason = RevocationReason::CessationOfOperation;
+        let uid = object.uid().unwrap_or_default();
+        ctx.revocations.revoke(&uid, ctx.clock.now(), reason);
         warn!(identity = %key, secret = version.name, "took a credential back: the identity ended meanwhile");
         delete_secret(ctx, key.namespace(), version).await?;
     }
@@ -530,6 +540,9 @@ async fn remove(ctx: &Context, seen: &Observed) -> Result<(), PassError> {
         }
         _ => return Ok(()),
     };
+    // Whatever took it away, it counts no more: its owner may be gone, its object about to go.
+    let reason = RevocationReason::PrivilegeWithdrawn;
+    ctx.revocations.revoke(&seen.identity.uid, seen.now, reason);
     delete_secret(ctx, &seen.identity.namespace, version).await?;
     ctx.metrics.retired(ended_at(seen), ctx.clock.now());
     Ok(())

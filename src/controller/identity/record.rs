@@ -30,6 +30,7 @@ pub(crate) fn changed(seen: &Observed, status: &Status, kind: Kind) -> Option<En
     let (condition, outcome) = match kind {
         Kind::IdentityEnded => ("Completed", Outcome::Ended),
         Kind::IdentitySuspended => ("Suspended", Outcome::Ended),
+        Kind::IdentityResumed => ("Ready", Outcome::Allowed),
         _ => ("Stalled", Outcome::Refused),
     };
     let why = status.conditions.iter().find(|it| it.kind == condition)?;
@@ -38,7 +39,7 @@ pub(crate) fn changed(seen: &Observed, status: &Status, kind: Kind) -> Option<En
     entry.spiffe_id = certificate.map(|it| it.spiffe_id.clone());
     entry.serial_number = certificate.map(|it| it.serial_number.clone());
     if outcome == Outcome::Refused {
-        entry.permissions.clone_from(&seen.identity.grants);
+        entry.permissions = crate::grant::asked(&seen.identity.grants);
     }
     entry.reason.clone_from(&why.reason);
     entry.message.clone_from(&why.message);

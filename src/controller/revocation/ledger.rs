@@ -3,16 +3,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use countersign_audit::{AuditError, Entry, Kind, Outcome};
 use countersign_authority::RevocationReason;
 use countersign_statement::Digest;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tracing::{info, warn};
+use tokio::sync::Notify;
 
-use crate::context::Context;
-use crate::identity::Stage;
+use crate::delegation::Granted;
 
 /// A certificate that was issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,20 +32,16 @@ pub(crate) struct RevokedCertificate {
     pub(crate) reason: RevocationReason,
 }
 
-/// A statement whose delegation is gone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct GoneStatement {
-    pub(crate) trust_domain: Arc<str>,
-    pub(crate) expires: Timestamp,
-}
-
 /// All that is known of revocations.
 #[derive(Debug, Default)]
 pub(crate) struct Revocations {
     /// What each identity holds, by its UID.
     issued: Mutex<HashMap<Arc<str>, Vec<Issued>>>,
     revoked: Mutex<HashMap<Box<str>, RevokedCertificate>>,
-    gone: Mutex<HashMap<Digest, GoneStatement>>,
+    gone: Mutex<HashMap<Digest, Granted>>,
+    /// Everything that ended before this process led is known: lists may be signed.
+    complete: AtomicBool,
+    read_again: Notify,
 }
 
 impl Revocations {
@@ -86,9 +81,28 @@ impl Revocations {
         self.revoked.lock().contains_key(serial_number)
     }
 
-    /// The delegation with this statement is gone.
-    pub(crate) fn gone(&self, digest: Digest, statement: GoneStatement) {
-        self.gone.lock().insert(digest, statement);
+    /// No delegation holds this statement any more.
+    pub(crate) fn gone(&self, statement: Granted) {
+        self.gone.lock().insert(statement.digest, statement);
+    }
+
+    /// Is everything known that a list must have?
+    pub(crate) fn complete(&self) -> bool {
+        self.complete.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_complete(&self, complete: bool) {
+        self.complete.store(complete, Ordering::Release);
+    }
+
+    /// The audit log is to be read again; lists stay as complete as they are.
+    pub(crate) fn outdated(&self) {
+        self.read_again.notify_one();
+    }
+
+    /// Returns when the audit log is to be read again.
+    pub(crate) async fn until_outdated(&self) {
+        self.read_again.notified().await;
     }
 
     /// Forgets what has ended by itself. What isn't renewed in time ends here too.
@@ -122,118 +136,7 @@ impl Revocations {
         let gone = self.gone.lock();
         let of_domain = gone
             .iter()
-            .filter(|(_, it)| &*it.trust_domain == trust_domain && it.expires > now);
+            .filter(|(_, it)| &*it.domain == trust_domain && it.expires > now);
         of_domain.map(|(digest, _)| *digest).collect()
-    }
-}
-
-/// Takes from the audit log what memory can't know: what was issued and granted before this process
-/// led, and lost its object meanwhile. Asked once at each take-over, when all watches have listed.
-async fn reload(ctx: &Context) -> Result<(), AuditError> {
-    let now = ctx.clock.now();
-    let reader = ctx.audit.log().reader();
-    let records = reader.unexpired(now).await?;
-    let mut revoked = 0_usize;
-    let mut vanished = HashMap::new();
-    for record in records {
-        let entry = &record.entry;
-        match entry.kind {
-            Kind::IdentityIssued | Kind::IdentityRenewed => {
-                let (Some(serial), Some(not_after)) = (&entry.serial_number, entry.not_after)
-                else {
-                    continue;
-                };
-                let certificate = Issued {
-                    serial_number: serial.as_str().into(),
-                    trust_domain: entry.trust_domain.as_str().into(),
-                    authority: entry.authority_id.as_deref().unwrap_or_default().into(),
-                    not_after,
-                };
-                let uid = entry.object.uid.as_str();
-                ctx.revocations.issued(uid, certificate);
-                if let Some(reason) = ended(ctx, uid) {
-                    ctx.revocations.revoke(uid, now, reason);
-                    revoked += 1;
-                }
-                if ctx.index.with_uid(uid).is_none() {
-                    vanished.insert(uid.to_owned(), record.entry.clone());
-                }
-            }
-            // What can't be listed isn't gone.
-            Kind::DelegationGranted if ctx.delegations.objects.seen().synced() => {
-                let Some(delegation) = &entry.delegation else {
-                    continue;
-                };
-                let Ok(digest) = Digest::parse(&delegation.digest) else {
-                    continue;
-                };
-                if ctx.delegations.with_digest(&digest).is_none() {
-                    let statement = GoneStatement {
-                        trust_domain: entry.trust_domain.as_str().into(),
-                        expires: delegation.expires,
-                    };
-                    ctx.revocations.gone(digest, statement);
-                    revoked += 1;
-                    if ctx.delegations.with_uid(&entry.object.uid).is_none() {
-                        vanished.insert(entry.object.uid.clone(), record.entry.clone());
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    for (uid, granted) in vanished {
-        let known = reader.by_object_uid(&uid).await?;
-        let ended = |kind| matches!(kind, Kind::IdentityEnded | Kind::DelegationEnded);
-        if !known.iter().any(|record| ended(record.entry.kind)) {
-            ctx.audit.later(vanished_record(granted, now));
-        }
-    }
-    info!(revoked, "what ended while nobody led is revoked");
-    Ok(())
-}
-
-/// As [`reload`]; a log that can't be read is no reason to keep what is over alive.
-pub(crate) async fn reload_or_warn(ctx: &Context) {
-    if !ctx.gate.leads() {
-        return;
-    }
-    if let Err(why) = reload(ctx).await {
-        warn!(
-            "can't read the audit log: certificates of identities that vanished while nobody led are not in the revocation lists: {why}"
-        );
-    }
-}
-
-/// The end of something whose object went while nobody led: seen only now.
-fn vanished_record(granted: Entry, now: Timestamp) -> Entry {
-    Entry {
-        time: now,
-        kind: if granted.kind == Kind::DelegationGranted {
-            Kind::DelegationEnded
-        } else {
-            Kind::IdentityEnded
-        },
-        outcome: Outcome::Ended,
-        permissions: Vec::new(),
-        reason: "Vanished".to_owned(),
-        message: "its object was gone when the operator came back".to_owned(),
-        ..granted
-    }
-}
-
-/// Why whatever this identity holds doesn't count; `None` while it lives.
-fn ended(ctx: &Context, uid: &str) -> Option<RevocationReason> {
-    let Some(object) = ctx
-        .index
-        .with_uid(uid)
-        .and_then(|key| ctx.identities.get(&key))
-    else {
-        return Some(RevocationReason::CessationOfOperation);
-    };
-    match object.stage() {
-        Stage::Over => Some(RevocationReason::CessationOfOperation),
-        Stage::Suspended => Some(RevocationReason::CertificateHold),
-        Stage::Waiting | Stage::Live => None,
     }
 }

@@ -19,6 +19,12 @@ pub(crate) const PARTITIONS: u32 = 16;
 /// A list is made anew after so long, when somebody asks.
 const FRESH: Duration = Duration::from_millis(500);
 
+/// Lists are made from watches; one that fails for longer than this may have missed an end.
+const TROUBLE_BOUND: Duration = Duration::from_secs(15);
+
+/// Something, and when it was made.
+type Made<T> = (Instant, Arc<T>);
+
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum List {
@@ -40,14 +46,18 @@ pub(crate) enum ListError {
 /// Lists that were made a moment ago.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
-    made: Mutex<HashMap<List, (Instant, Arc<[u8]>)>>,
+    made: Mutex<HashMap<List, Made<[u8]>>>,
     /// The revoked statements of a trust domain: all partitions of a moment come from one look.
-    looked: Mutex<HashMap<String, (Instant, Arc<BTreeSet<Digest>>)>>,
+    looked: Mutex<HashMap<String, Made<BTreeSet<Digest>>>>,
 }
 
 impl Lists {
     /// The bytes of a list.
     pub(crate) fn get(&self, ctx: &Context, list: &List) -> Result<Arc<[u8]>, ListError> {
+        // A list that lacks something would be believed: none is better.
+        if let Some(why) = unsure(ctx) {
+            return Err(ListError::NotNow(why));
+        }
         let mut made = self.made.lock();
         made.retain(|_, (at, _)| at.elapsed() < FRESH);
         if let Some((_, bytes)) = made.get(list) {
@@ -104,12 +114,32 @@ fn statements(
     Ok(signed.into_bytes())
 }
 
+/// Why nobody can say what is revoked just now.
+fn unsure(ctx: &Context) -> Option<String> {
+    if !ctx.revocations.complete() {
+        return Some("what ended before this replica led is being looked up".to_owned());
+    }
+    if ctx.skew.off() {
+        return Some("the operator's clock and the API server's are too far apart".to_owned());
+    }
+    let troubles = [
+        ctx.identities.seen().trouble(),
+        ctx.delegations.objects.seen().trouble(),
+        ctx.owners.trouble(),
+    ];
+    let lasting = troubles
+        .into_iter()
+        .flatten()
+        .find(|trouble| trouble.since.elapsed() > TROUBLE_BOUND);
+    lasting.map(|trouble| format!("a watch fails: {}", trouble.message))
+}
+
 /// Statements that don't count now although their time isn't up: whatever doesn't stand.
 fn revoked_statements(ctx: &Context, domain: &str, now: Timestamp) -> BTreeSet<Digest> {
-    let mut all: BTreeSet<Digest> = ctx
-        .revocations
-        .statements(domain, now)
-        .into_iter()
+    let gone = ctx.revocations.statements(domain, now).into_iter();
+    // One that an object holds is judged by that object.
+    let mut all: BTreeSet<Digest> = gone
+        .filter(|digest| ctx.delegations.with_digest(digest).is_none())
         .collect();
     let mut candidates = Vec::new();
     ctx.delegations.objects.seen().for_each(|key, object| {
@@ -134,21 +164,27 @@ fn certificates(ctx: &Context, domain: &str, authority: &str) -> Result<Vec<u8>,
     let known = known.ok_or_else(|| ListError::Unknown(format!("no trust domain {domain}")))?;
     let signing = known.signing.as_ref();
     let signing = signing.map_err(|why| ListError::NotNow(why.message.clone()))?;
-    let now = crate::identity::whole_seconds(ctx.clock.now());
+    let exactly = ctx.clock.now();
+    let number = number(exactly); // a second may have several
+    let now = crate::identity::whole_seconds(exactly);
     let next = next_update(ctx, now);
     let failed = |why: countersign_authority::AuthorityError| ListError::NotNow(why.to_string());
     if signing.signer.id().as_str() == authority {
         let revoked = ctx.revocations.certificates(domain, now);
         let revoked = revoked.get(authority).map_or(&[][..], Vec::as_slice);
-        return crl(&signing.signer, revoked, now, next).map_err(failed);
+        return crl(&signing.signer, revoked, number, now, next).map_err(failed);
     }
-    let prepared = match &signing.set {
-        Some(set) => set.prepared_crl(number(now), now, next).map_err(failed)?,
+    let prepared = signing.set.as_ref().filter(|set| {
+        let prepared = set.prepared();
+        prepared.is_some_and(|slot| slot.id().as_str() == authority)
+    });
+    let prepared = match prepared {
+        Some(set) => set.prepared_crl(number, now, next).map_err(failed)?,
         None => None,
     };
     match prepared {
-        Some(list) if list.authority_id.as_str() == authority => Ok(list.der),
-        _ => Err(ListError::Unknown(format!(
+        Some(list) => Ok(list.der),
+        None => Err(ListError::Unknown(format!(
             "authority {authority} signs no lists: see the index at /revocations/{domain}"
         ))),
     }
@@ -157,6 +193,7 @@ fn certificates(ctx: &Context, domain: &str, authority: &str) -> Result<Vec<u8>,
 fn crl(
     signer: &Signer,
     revoked: &[(Box<str>, super::ledger::RevokedCertificate)],
+    number: u64,
     now: Timestamp,
     next: Timestamp,
 ) -> Result<Vec<u8>, countersign_authority::AuthorityError> {
@@ -168,7 +205,7 @@ fn crl(
             reason: it.reason,
         })
         .collect();
-    Ok(signer.crl(&entries, number(now), now, next)?.der)
+    Ok(signer.crl(&entries, number, now, next)?.der)
 }
 
 fn signing_keys(ctx: &Context, domain: &str) -> Result<Arc<Keys>, ListError> {

@@ -11,10 +11,12 @@
 //! audit log. A list's number is the moment it was made, in milliseconds, so that it rises across
 //! restarts and leaders too.
 
+mod history;
 mod ledger;
 mod lists;
 mod server;
 
-pub(crate) use ledger::{GoneStatement, Issued, Revocations, reload_or_warn};
+pub(crate) use history::follow;
+pub(crate) use ledger::{Issued, Revocations};
 pub(crate) use lists::Lists;
 pub(crate) use server::serve;

@@ -32,20 +32,27 @@ pub(crate) async fn serve(ctx: Arc<Context>, listener: TcpListener) -> io::Resul
 }
 
 async fn bundle(State(ctx): State<Arc<Context>>, Path(domain): Path<String>) -> Response {
+    if let Some(refusal) = not_leading(&ctx) {
+        return refusal;
+    }
     let known = ctx.domains.get(&domain);
-    let Some(document) = known.as_ref().and_then(|known| known.document()) else {
-        return refusal(&ctx, &ListError::Unknown(format!("no bundle of {domain}")));
+    let Some(document) = known.as_ref().and_then(|known| known.document.clone()) else {
+        return refusal(&ListError::Unknown(format!("no bundle of {domain}")));
     };
-    ([(header::CONTENT_TYPE, "application/json")], document).into_response()
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        document.to_string(),
+    )
+        .into_response()
 }
 
 /// Which lists there are.
 async fn index(State(ctx): State<Arc<Context>>, Path(domain): Path<String>) -> Response {
+    if let Some(refusal) = not_leading(&ctx) {
+        return refusal;
+    }
     let Some(known) = ctx.domains.get(&domain) else {
-        return refusal(
-            &ctx,
-            &ListError::Unknown(format!("no trust domain {domain}")),
-        );
+        return refusal(&ListError::Unknown(format!("no trust domain {domain}")));
     };
     let mut certificates = Vec::new();
     if let Ok(signing) = &known.signing {
@@ -90,7 +97,7 @@ async fn certificates(
     Path((domain, file)): Path<(String, String)>,
 ) -> Response {
     let Some(authority) = file.strip_suffix(".crl") else {
-        return refusal(&ctx, &ListError::Unknown(format!("no list {file}")));
+        return refusal(&ListError::Unknown(format!("no list {file}")));
     };
     let list_of = List::Certificates(domain, authority.to_owned());
     // RFC 2585, section 4.2.
@@ -99,22 +106,26 @@ async fn certificates(
 
 fn list(ctx: &Context, of: &List, kind: &'static str) -> Response {
     if !ctx.gate.leads() {
-        return refusal(
-            ctx,
-            &ListError::NotNow("another replica leads: ask that one".to_owned()),
-        );
+        return refusal(&ListError::NotNow(
+            "another replica leads: ask that one".to_owned(),
+        ));
     }
     match ctx.lists.get(ctx, of) {
         Ok(bytes) => ([(header::CONTENT_TYPE, kind)], bytes.to_vec()).into_response(),
-        Err(why) => refusal(ctx, &why),
+        Err(why) => refusal(&why),
     }
 }
 
-fn refusal(ctx: &Context, why: &ListError) -> Response {
+/// A replica that doesn't lead knows nothing for certain.
+fn not_leading(ctx: &Context) -> Option<Response> {
+    let why = ListError::NotNow("another replica leads: ask that one".to_owned());
+    (!ctx.gate.leads()).then(|| refusal(&why))
+}
+
+fn refusal(why: &ListError) -> Response {
     let status = match why {
-        // A standby knows of no trust domain.
-        ListError::Unknown(_) if ctx.gate.leads() => StatusCode::NOT_FOUND,
-        ListError::Unknown(_) | ListError::NotNow(_) => StatusCode::SERVICE_UNAVAILABLE,
+        ListError::Unknown(_) => StatusCode::NOT_FOUND,
+        ListError::NotNow(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, format!("{why}\n")).into_response()
 }

@@ -12,9 +12,6 @@ use super::keys::Keys;
 use crate::identity::Refusal;
 use crate::selector;
 
-/// How often verifiers should fetch the bundle again: well within the propagation of a rotation.
-const REFRESH_HINT_SECONDS: u64 = 60;
-
 /// Bounds, who may use it, and what signs.
 #[derive(Debug, Clone)]
 pub(crate) struct Domain {
@@ -25,6 +22,8 @@ pub(crate) struct Domain {
     pub(crate) max_delegation_seconds: u64,
     /// The signing keys were published at the end of the last pass.
     pub(crate) published: bool,
+    /// What is published, as a SPIFFE document.
+    pub(crate) document: Option<Arc<str>>,
     /// What countersigns; `Err` says why nothing is.
     pub(crate) keys: Result<Arc<Keys>, Refusal>,
     /// `Err` says why nothing is signed.
@@ -57,35 +56,10 @@ impl Domain {
         selector.is_some_and(|selector| selector::matches(selector, labels))
     }
 
-    /// The bundle as a SPIFFE document: the authorities' roots and the signing keys.
-    pub(crate) fn document(&self) -> Option<String> {
-        let signing = self.signing.as_ref().ok()?;
-        Some(document(&signing.bundle, self.ring()))
-    }
-
-    /// The sequence number of that document.
-    pub(crate) fn sequence(&self) -> Option<i64> {
-        let signing = self.signing.as_ref().ok()?;
-        i64::try_from(sequence(&signing.bundle, self.ring())).ok()
-    }
-
     /// The signing keys, where there are any.
     pub(crate) fn ring(&self) -> Option<&KeyRing> {
         self.keys.as_ref().ok().map(|keys| &keys.ring)
     }
-}
-
-/// A bundle and signing keys as a SPIFFE document.
-pub(crate) fn document(bundle: &Bundle, ring: Option<&KeyRing>) -> String {
-    let keys = ring.map(KeyRing::jwks).unwrap_or_default();
-    bundle.spiffe_json_with(REFRESH_HINT_SECONDS, &keys, sequence(bundle, ring))
-}
-
-/// Each part numbers itself; the sum rises with either.
-fn sequence(bundle: &Bundle, ring: Option<&KeyRing>) -> u64 {
-    bundle
-        .sequence
-        .saturating_add(ring.map_or(0, KeyRing::sequence))
 }
 
 impl Signing {

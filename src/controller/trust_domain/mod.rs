@@ -7,6 +7,7 @@
 //! An authority is stored before anything is signed by it, over the very version that was read: of
 //! two writers one loses, and nothing was signed by the loser.
 
+mod document;
 mod domain;
 mod keys;
 mod plan;

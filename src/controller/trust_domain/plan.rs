@@ -65,6 +65,7 @@ pub(crate) fn plan(seen: Observed<'_>) -> Plan {
         max_lifetime_seconds: seconds(spec.max_identity_lifetime_seconds),
         max_delegation_seconds: seconds(spec.max_delegation_lifetime_seconds),
         published: false, // known only when it was done
+        document: None,
         keys: keys.clone(),
         signing,
     };

@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 
 use countersign_authority::Bundle;
-use countersign_statement::KeyRing;
 use k8s_openapi::api::certificates::v1::{ClusterTrustBundle, ClusterTrustBundleSpec};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
 
-use super::domain::document;
+use super::document::{Document, SigningKeys};
 use crate::context::Context;
 use crate::identity::Refusal;
 use crate::secret::{BUNDLE_ANNOTATION, MANAGED_BY, MANAGED_BY_LABEL};
@@ -26,6 +25,7 @@ const DIGEST_ANNOTATION: &str = "countersign.dev/bundle-digest";
 pub(crate) struct Published {
     pub(crate) digest: Option<String>,
     pub(crate) keys: bool,
+    pub(crate) document: Option<Document>,
     pub(crate) trouble: Option<Refusal>,
 }
 
@@ -37,7 +37,7 @@ pub(crate) async fn publish(
     ctx: &Context,
     domain: &str,
     bundle: &Bundle,
-    ring: Option<&KeyRing>,
+    keys: SigningKeys<'_>,
 ) -> Published {
     let unread = |why: kube::Error| {
         Some(Refusal {
@@ -45,14 +45,19 @@ pub(crate) async fn publish(
             message: format!("can't read what is published: {why}"),
         })
     };
-    let config_map = publish_config_map(ctx, domain, bundle, ring).await;
-    let config_map = config_map.unwrap_or_else(unread);
+    let config_map = publish_config_map(ctx, domain, bundle, keys).await;
+    let (config_map, document) = match config_map {
+        Ok(Ok(document)) => (None, Some(document)),
+        Ok(Err(why)) => (Some(why), None),
+        Err(why) => (unread(why), None),
+    };
     let trust_bundle = publish_trust_bundle(ctx, domain, bundle).await;
     let trust_bundle = trust_bundle.unwrap_or_else(unread);
     let digest = config_map.is_none().then(|| bundle.digest());
     Published {
-        keys: digest.is_some() && ring.is_some(),
+        keys: digest.is_some() && matches!(keys, SigningKeys::Ring(_)),
         digest,
+        document,
         trouble: config_map.or(trust_bundle),
     }
 }
@@ -76,15 +81,18 @@ async fn publish_config_map(
     ctx: &Context,
     domain: &str,
     bundle: &Bundle,
-    ring: Option<&KeyRing>,
-) -> kube::Result<Option<Refusal>> {
+    keys: SigningKeys<'_>,
+) -> kube::Result<Result<Document, Refusal>> {
     let name = format!("{domain}-bundle");
     let reads: Api<ConfigMap> = Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
     let before = reads.get_opt(&name).await?;
+    let published = before.as_ref().filter(|before| ours(*before));
+    let published = published.and_then(|before| before.data.as_ref()?.get("bundle.json"));
+    let document = Document::next(bundle, keys, published.map(String::as_str));
     let mut wanted = ConfigMap {
         metadata: meta(&name, bundle),
         data: Some(BTreeMap::from([
-            ("bundle.json".to_owned(), document(bundle, ring)),
+            ("bundle.json".to_owned(), document.json.clone()),
             ("ca.crt".to_owned(), bundle.pem()),
         ])),
         ..ConfigMap::default()
@@ -92,17 +100,18 @@ async fn publish_config_map(
     let writes: Api<ConfigMap> = Api::namespaced(ctx.clients.writes.clone(), &ctx.namespace);
     let params = PostParams::default();
     let written = match before {
-        Some(before) if !ours(&before) => return Ok(Some(conflict("ConfigMap", &name))),
-        Some(before) if before.data == wanted.data => return Ok(None),
+        Some(before) if !ours(&before) => return Ok(Err(conflict("ConfigMap", &name))),
+        Some(before) if before.data == wanted.data => return Ok(Ok(document)),
         Some(before) => {
             wanted.metadata.resource_version = before.resource_version();
             ctx.gate.run(writes.replace(&name, &params, &wanted)).await
         }
         None => ctx.gate.run(writes.create(&params, &wanted)).await,
     };
-    Ok(written
-        .err()
-        .map(|why| not_written("ConfigMap", &name, &why)))
+    Ok(match written {
+        Ok(_) => Ok(document),
+        Err(why) => Err(not_written("ConfigMap", &name, &why)),
+    })
 }
 
 async fn publish_trust_bundle(

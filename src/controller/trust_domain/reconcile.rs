@@ -6,7 +6,7 @@ use std::time::Duration;
 use countersign_api as api;
 use countersign_authority::{AuthorityStatus, Bundle, SlotState};
 use countersign_runtime::{ObjectKey, Outcome, Urgency, merge_patch};
-use countersign_statement::{KeyStatus, Purpose};
+use countersign_statement::{KeyRing, KeyStatus, Purpose};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::document::SigningKeys;
 use super::domain::Domain;
 use super::keys::{self, StoredKeys};
 use super::plan::{Observed, Plan, Stored, plan};
@@ -60,7 +61,7 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
     let (stored, secret) = stored::read(ctx, name, &object.spec, known, now).await?;
     let known = object.status.as_ref().map(|it| it.signing_keys.as_slice());
     let stored_keys = keys::read(ctx, name, &object.spec, known.unwrap_or_default()).await?;
-    let published = already_published(ctx, name, &stored, &stored_keys).await;
+    let published = already_published(ctx, name, &object.spec, &stored, &stored_keys).await;
     let want = keys::wanted(ctx, name, &object.spec, published.keys);
     let before = ctx.domains.get(name).and_then(|it| it.keys.clone().ok());
     let keys = keys::bring_forward(ctx, name, &want, stored_keys, before, now).await;
@@ -92,7 +93,15 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
         }
     }
     let outcome = match &planned.domain.signing {
-        Ok(signing) => publish(ctx, name, &signing.bundle, planned.domain.ring()).await,
+        Ok(signing) => {
+            publish(
+                ctx,
+                name,
+                &signing.bundle,
+                signing_keys(&object.spec, planned.domain.ring()),
+            )
+            .await
+        }
         Err(why) => {
             warn!(
                 trust_domain = name,
@@ -101,16 +110,23 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
                 why.message
             );
             if let Some(sequence) = planned.withdraw {
-                publish(ctx, name, &Bundle::new(sequence, []), planned.domain.ring()).await;
+                publish(
+                    ctx,
+                    name,
+                    &Bundle::new(sequence, []),
+                    signing_keys(&object.spec, planned.domain.ring()),
+                )
+                .await;
             }
             Published {
                 digest: None,
                 keys: false,
+                document: None,
                 trouble: Some(Refusal::clone(why)),
             }
         }
     };
-    install(ctx, name, &planned, outcome.keys);
+    install(ctx, name, &planned, &outcome);
     put_status(ctx, &object, &planned, &outcome, now).await?;
     if matches!(&planned.domain.signing, Err(why) if why.reason == stored::FORBIDDEN) {
         return Ok(Outcome::Failed {
@@ -126,6 +142,7 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
 async fn already_published(
     ctx: &Context,
     name: &str,
+    spec: &api::TrustDomainSpec,
     stored: &Stored,
     keys: &StoredKeys,
 ) -> Published {
@@ -139,13 +156,23 @@ async fn already_published(
             return Published {
                 digest: None,
                 keys: same,
+                document: None,
                 trouble: None,
             };
         }
     };
     // A ring without keys isn't there yet.
     let ring = ring.filter(|ring| !ring.trust_domain().is_empty());
-    publish(ctx, name, &bundle, ring).await
+    publish(ctx, name, &bundle, signing_keys(spec, ring)).await
+}
+
+fn signing_keys<'a>(spec: &'a api::TrustDomainSpec, ring: Option<&'a KeyRing>) -> SigningKeys<'a> {
+    match ring {
+        Some(ring) => SigningKeys::Ring(ring),
+        None => SigningKeys::AsPublished {
+            distrusted: &spec.authority.distrusted,
+        },
+    }
 }
 
 /// What is distrusted signs nothing from this moment on, also when its successor can't be stored.
@@ -157,14 +184,28 @@ fn withdraw_distrusted(ctx: &Context, name: &str, spec: &api::TrustDomainSpec) {
         let active = signing.signer.id().as_str();
         spec.authority.distrusted.iter().any(|id| id == active)
     });
+    let trusted = domain.keys.as_ref().map(|keys| keys.trusted.keys());
+    let key_distrusted = trusted.is_ok_and(|keys| {
+        let mut kids = keys.iter().map(|key| &key.kid);
+        kids.any(|kid| spec.authority.distrusted.contains(kid))
+    });
+    if !distrusted && !key_distrusted {
+        return;
+    }
+    let mut domain = Domain::clone(&domain);
     if distrusted {
-        let mut domain = Domain::clone(&domain);
         domain.signing = Err(Refusal {
             reason: "AuthorityDistrusted",
             message: "the authority is distrusted, and its successor is not there yet".to_owned(),
         });
-        ctx.domains.put(name, domain);
     }
+    if key_distrusted {
+        domain.keys = Err(Refusal {
+            reason: "SigningKeyDistrusted",
+            message: "a signing key is distrusted, and its successor is not there yet".to_owned(),
+        });
+    }
+    ctx.domains.put(name, domain);
 }
 
 /// What was published for an authority of one's own, to number the next. What is built in numbers
@@ -195,11 +236,13 @@ fn delivered(ctx: &Context, name: &str, now: Timestamp) -> Option<i64> {
 }
 
 /// From now on this signs; what must be issued anew is looked at.
-fn install(ctx: &Context, name: &str, planned: &Plan, published: bool) {
+fn install(ctx: &Context, name: &str, planned: &Plan, published: &Published) {
     let before = ctx.domains.get(name);
     let changed = before.is_none_or(|before| differs(&before, &planned.domain));
     let mut domain = planned.domain.clone();
-    domain.published = published;
+    domain.published = published.keys;
+    let document = published.document.as_ref();
+    domain.document = document.map(|document| document.json.as_str().into());
     ctx.domains.put(name, domain);
     if let Some(active) = planned.authorities.first() {
         ctx.metrics.authority_expiry(name, active.not_after);
@@ -368,7 +411,10 @@ fn status(
                 known.unwrap_or_default()
             }
         },
-        bundle_sequence: planned.domain.sequence(),
+        bundle_sequence: match &published.document {
+            Some(document) => i64::try_from(document.sequence).ok(),
+            None => object.status.as_ref().and_then(|it| it.bundle_sequence),
+        },
         conditions,
     }
 }
