@@ -146,9 +146,9 @@ fn a_memory_that_is_believed_about_another_uid_is_found() {
     refute(false, REPLACED, Broken::MemoryBelieved, promise);
 }
 
-/// Minutes where nothing is optimised: `cargo test --release -- --ignored larger`.
+/// 1.2 million distinct states: `cargo test -- --ignored larger`.
 #[test]
-#[ignore = "minutes"]
+#[ignore = "a quarter of a minute"]
 fn larger_combinations_of_hops_hold_too() {
     prove("ends early", false, ENDS, budget(1, 1, [3, 2]));
     prove("two ends", true, ENDS, budget(2, 1, [3, 3]));
