@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::context::Context;
 use crate::delegation;
-use crate::identity::{Object, Stage};
+use crate::identity::{self, Object, Stage};
 use crate::installation::Policy;
 use crate::owner::Owner;
 use crate::secret::{Held, MANAGED_BY, MANAGED_BY_LABEL, UID_LABEL};
@@ -112,6 +112,9 @@ fn identity_changed(
         }
         ctx.look_at_delegations(ctx.delegations.of_agent(key));
     }
+    if ctx.gate.leads() {
+        record_end(ctx, old, new);
+    }
     // Another object, or none, has the name: the old one's Secret goes, and its rivals move up.
     let same = new
         .zip(old)
@@ -140,6 +143,32 @@ fn identity_changed(
             ctx.look_at_orphan(&secret, Urgency::Retire);
         }
         ctx.look_at_all(ctx.index.of_secret(&secret));
+    }
+}
+
+/// The record of an end that the watch shows for the first time, whoever wrote it: an answer that
+/// was lost doesn't take the record along. Ends before that are found in the log itself.
+fn record_end(ctx: &Context, old: Option<&Arc<Object>>, new: Option<&Arc<Object>>) {
+    let Some(old) = old else {
+        return;
+    };
+    let now = ctx.clock.now();
+    let same = new.filter(|new| new.uid() == old.uid());
+    let record = match same {
+        Some(new) if new.stage() != Stage::Over => None,
+        Some(new) => {
+            let completed = |object: &Object| {
+                let object = object.unpack();
+                object.and_then(|object| identity::end_record(&object, now))
+            };
+            completed(new).filter(|_| completed(old).is_none())
+        }
+        None => old
+            .unpack()
+            .and_then(|object| identity::deletion_record(&object, now)),
+    };
+    if let Some(record) = record {
+        ctx.audit.later(record);
     }
 }
 
@@ -174,11 +203,21 @@ fn delegation_changed(
     let same = new
         .zip(old)
         .is_some_and(|(new, old)| new.facts.uid == old.facts.uid);
-    if let Some(old) = old.filter(|_| !same && ctx.gate.leads())
-        && let Some(object) = old.unpack()
-        && let Some(record) = delegation::deletion_record(&object, ctx.clock.now())
-    {
-        ctx.audit.later(record);
+    if ctx.gate.leads() {
+        let over = |object: &Arc<delegation::Object>| object.facts.completed.is_some();
+        let now = ctx.clock.now();
+        let record = match (old, new) {
+            (Some(old), _) if !same => old
+                .unpack()
+                .and_then(|object| delegation::deletion_record(&object, now)),
+            (Some(old), Some(new)) if over(new) && !over(old) => new
+                .unpack()
+                .and_then(|object| delegation::end_record(&object, now)),
+            _ => None,
+        };
+        if let Some(record) = record {
+            ctx.audit.later(record);
+        }
     }
     if news {
         ctx.look_at_delegations(vec![key.clone()]); // whoever wrote it has looked at its children

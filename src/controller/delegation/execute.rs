@@ -185,7 +185,7 @@ async fn put_status(
     }
 }
 
-/// Records what ended or was refused for the first time: afterwards, since an end waits for nothing.
+/// Tells of what ended or was refused for the first time.
 fn ended(
     ctx: &Context,
     key: &ObjectKey,
@@ -198,9 +198,7 @@ fn ended(
         && seen.recorded.completed.is_none()
     {
         info!(delegation = %key, reason = over.reason, "delegation is over");
-        ctx.metrics.delegation_ended();
-        ctx.audit
-            .later(record::ended(seen, &over.reason, &over.message));
+        ctx.metrics.delegation_ended(); // its record is made when the watch shows it
     }
     let refused = after.conditions.iter().find(|it| it.type_ == "Stalled");
     if let Some(refused) = refused

@@ -25,6 +25,6 @@ mod tests;
 pub(crate) use observe::urgency;
 pub(crate) use observed::Standing;
 pub(crate) use reconcile::reconcile;
-pub(crate) use record::deleted as deletion_record;
+pub(crate) use record::{deleted as deletion_record, ended as end_record};
 pub(crate) use standing::standing;
 pub(crate) use store::{Delegations, Granted, Object};

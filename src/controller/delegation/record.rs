@@ -42,15 +42,6 @@ pub(crate) fn granted(seen: &Observed, own: &Statement, first: Option<&(String, 
     entry
 }
 
-/// It is over.
-pub(crate) fn ended(seen: &Observed, reason: &str, message: &str) -> Entry {
-    let mut entry = entry(seen, Kind::DelegationEnded, Outcome::Ended);
-    reason.clone_into(&mut entry.reason);
-    message.clone_into(&mut entry.message);
-    recorded(seen, &mut entry);
-    entry
-}
-
 /// It isn't countersigned, or doesn't count for now.
 pub(crate) fn refused(seen: &Observed, reason: &str, message: &str) -> Entry {
     let mut entry = entry(seen, Kind::DelegationRefused, Outcome::Refused);
@@ -61,17 +52,34 @@ pub(crate) fn refused(seen: &Observed, reason: &str, message: &str) -> Entry {
     entry
 }
 
+/// It is over, as its object says: for whoever sees that for the first time.
+pub(crate) fn ended(object: &api::Delegation, now: Timestamp) -> Option<Entry> {
+    let (reason, message) = super::parse::recorded(object, None).completed?;
+    let mut entry = of_object(object, now);
+    entry.reason = reason;
+    entry.message = message;
+    Some(entry)
+}
+
 /// Its object is gone, though it wasn't over: `None` for what was over before, or granted nothing.
 pub(crate) fn deleted(object: &api::Delegation, now: Timestamp) -> Option<Entry> {
+    let recorded = super::parse::recorded(object, None);
+    if recorded.completed.is_some() || recorded.digest.is_none() {
+        return None;
+    }
+    let mut entry = of_object(object, now);
+    "Deleted".clone_into(&mut entry.reason);
+    Some(entry)
+}
+
+fn of_object(object: &api::Delegation, now: Timestamp) -> Entry {
     let asked = super::parse::delegation(object);
     let recorded = super::parse::recorded(object, None);
-    let digest = recorded.digest.filter(|_| recorded.completed.is_none())?;
     let delegate = recorded.shown.delegate.clone();
     let domain = domain_of(delegate.as_deref());
     let mut entry = bare(&asked, now, Kind::DelegationEnded, Outcome::Ended, domain);
-    entry.spiffe_id.clone_from(&delegate);
     entry.owner = recorded.shown.root.as_ref().map(|root| root.owner.clone());
-    entry.delegation = Some(DelegationRef {
+    entry.delegation = recorded.digest.map(|digest| DelegationRef {
         digest: digest.to_string(),
         parent: None,
         root: None,
@@ -79,11 +87,15 @@ pub(crate) fn deleted(object: &api::Delegation, now: Timestamp) -> Option<Entry>
         uid: asked.uid.clone(),
         parent_uid: recorded.parent.clone(),
         expires: recorded.expires.unwrap_or(now),
-        delegator: None,
-        delegate,
+        delegator: recorded
+            .shown
+            .delegator
+            .clone()
+            .filter(|_| recorded.shown.depth.is_some_and(|depth| depth > 1)),
+        delegate: delegate.clone(),
     });
-    "Deleted".clone_into(&mut entry.reason);
-    Some(entry)
+    entry.spiffe_id = delegate;
+    entry
 }
 
 /// What the status knows of a statement that was granted before.

@@ -448,13 +448,12 @@ fn told(
         is && !crate::condition::is_true(known, kind)
     };
     let (uid, now) = (&seen.identity.uid, seen.now);
-    let mut record = None;
+    let mut record = None; // an end's is made when the watch shows it, however it was written
     if newly("Completed") {
         let reason = status.conditions.first().map(|it| it.reason.clone());
         info!(identity = %key, reason = reason.unwrap_or_default(), "identity is over");
         let reason = RevocationReason::CessationOfOperation;
         ctx.revocations.revoke(uid, now, reason);
-        record = record::changed(seen, status, Kind::IdentityEnded);
     } else if newly("Suspended") {
         let reason = RevocationReason::CertificateHold;
         ctx.revocations.revoke(uid, now, reason);

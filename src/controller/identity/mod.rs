@@ -28,6 +28,6 @@ pub(crate) use observed::{
 pub(crate) use parse::{created, requester};
 pub(crate) use plan::{BACKDATE, renewal, whole_seconds};
 pub(crate) use reconcile::{instant, reconcile, sweep};
-pub(crate) use record::deleted as deletion_record;
+pub(crate) use record::{deleted as deletion_record, ended as end_record};
 pub(crate) use stage::Stage;
 pub(crate) use store::{Identities, Object};

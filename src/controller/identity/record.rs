@@ -25,10 +25,9 @@ pub(crate) fn issued(seen: &Observed, order: &Issue, leaf: &Leaf) -> Entry {
     entry
 }
 
-/// It is over, suspended or refused, by a status that says so for the first time.
+/// It is suspended, active again or refused, by a status that says so for the first time.
 pub(crate) fn changed(seen: &Observed, status: &Status, kind: Kind) -> Option<Entry> {
     let (condition, outcome) = match kind {
-        Kind::IdentityEnded => ("Completed", Outcome::Ended),
         Kind::IdentitySuspended => ("Suspended", Outcome::Ended),
         Kind::IdentityResumed => ("Ready", Outcome::Allowed),
         _ => ("Stalled", Outcome::Refused),
@@ -46,21 +45,38 @@ pub(crate) fn changed(seen: &Observed, status: &Status, kind: Kind) -> Option<En
     Some(entry)
 }
 
+/// It is over, as its object says: for whoever sees that for the first time.
+pub(crate) fn ended(object: &api::AgentIdentity, now: Timestamp) -> Option<Entry> {
+    let (reason, message) = super::parse::recorded(object).completed?;
+    let mut entry = of_object(object, now);
+    entry.reason = reason;
+    entry.message = message;
+    Some(entry)
+}
+
 /// Its object is gone, though it wasn't over: `None` for what was over before, or never held
 /// anything.
 pub(crate) fn deleted(object: &api::AgentIdentity, now: Timestamp) -> Option<Entry> {
+    let recorded = super::parse::recorded(object);
+    if recorded.completed.is_some() || recorded.certificate.is_none() {
+        return None;
+    }
+    let mut entry = of_object(object, now);
+    "Deleted".clone_into(&mut entry.reason);
+    Some(entry)
+}
+
+fn of_object(object: &api::AgentIdentity, now: Timestamp) -> Entry {
     let identity = super::parse::identity(object);
     let recorded = super::parse::recorded(object);
     let certificate = recorded.certificate.as_ref();
-    let certificate = certificate.filter(|_| recorded.completed.is_none())?;
     let mut entry = bare(&identity, now, Kind::IdentityEnded, Outcome::Ended);
     if let (Some(task), Some(uid)) = (&mut entry.task, &recorded.task_uid) {
         task.uid.clone_from(uid);
     }
-    entry.spiffe_id = Some(certificate.spiffe_id.clone());
-    entry.serial_number = Some(certificate.serial_number.clone());
-    "Deleted".clone_into(&mut entry.reason);
-    Some(entry)
+    entry.spiffe_id = certificate.map(|it| it.spiffe_id.clone());
+    entry.serial_number = certificate.map(|it| it.serial_number.clone());
+    entry
 }
 
 fn entry(seen: &Observed, kind: Kind, outcome: Outcome, task_uid: Option<&String>) -> Entry {
