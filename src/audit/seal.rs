@@ -38,8 +38,9 @@ impl Log {
     /// The file is durable, and a record of this log's own chain names it, before a row is deleted;
     /// whatever interrupts it, calling it again goes on.
     ///
-    /// Only this log's own chains. What is sealed is found no more by look-ups: keep what may still
-    /// be unexpired.
+    /// Only this log's own chains. What is sealed is found no more by look-ups, so a segment ends
+    /// before the first record whose `not_after` is to come by [`crate::Settings::now`]; the end of
+    /// something may be in another chain than its grant, so keep what is younger than anything lives.
     ///
     /// # Errors
     /// If records or their checkpoints don't verify, or the file or the store fails.
@@ -67,7 +68,8 @@ impl Log {
         let mut connection = store.connect().await.map_err(AuditError::store("open"))?;
         // What an interrupted call left.
         delete(&mut connection, chain, walk.seq).await?;
-        let Some(end) = end(&mut connection, &walk, before, verifier).await? else {
+        let now = (self.shared.settings.now)();
+        let Some(end) = end(&mut connection, &walk, before, now, verifier).await? else {
             return Ok(None);
         };
         let first_seq = walk.seq + 1;
@@ -192,20 +194,32 @@ impl Log {
     }
 }
 
-/// The newest good checkpoint on a record from before `before`.
+/// The newest good checkpoint on a record from before `before`, with nothing up to it that is
+/// unexpired at `now`.
 async fn end(
     connection: &mut AnyConnection,
     walk: &Walk,
     before: Timestamp,
+    now: Timestamp,
     verifier: &dyn CheckpointVerifier,
 ) -> Result<Option<End>, AuditError> {
+    let row = sqlx::query("SELECT MIN(seq) FROM records WHERE chain = $1 AND not_after > $2")
+        .bind(&walk.chain)
+        .bind(now.as_millisecond())
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(AuditError::store("find what is unexpired"))?;
+    let unexpired: Option<i64> =
+        (row.try_get(0)).map_err(AuditError::store("find what is unexpired"))?;
     let row = sqlx::query(
         "SELECT c.seq, c.token FROM checkpoints c JOIN records r ON r.chain = c.chain AND r.seq = c.seq \
-         WHERE c.chain = $1 AND c.seq > $2 AND r.time < $3 ORDER BY c.seq DESC LIMIT 1",
+         WHERE c.chain = $1 AND c.seq > $2 AND r.time < $3 AND c.seq < $4 \
+         ORDER BY c.seq DESC LIMIT 1",
     )
     .bind(&walk.chain)
     .bind(signed(walk.seq))
     .bind(before.as_millisecond())
+    .bind(unexpired.unwrap_or(i64::MAX))
     .fetch_optional(connection)
     .await
     .map_err(AuditError::store("find what to seal"))?;

@@ -138,3 +138,24 @@ async fn whatever_is_done_to_a_segment_is_found() {
     assert_ne!(read(&changed).segment.digest, read(&lines).segment.digest);
     assert_ne!(read(&lines).segment.digest, Hash([0; 32]));
 }
+
+#[tokio::test]
+async fn what_is_unexpired_is_not_sealed() {
+    let place = Place::new();
+    let running = place.log().await;
+    running.fill(1, 14).await;
+    let lasting = crate::Entry {
+        not_after: Some(at(1_000_001)),
+        ..issued(15)
+    };
+    running.log.append(lasting).await.unwrap();
+    running.fill(16, 35).await;
+    let (segment, _) = sealed(&running, &place, 2_000_000).await.unwrap();
+    assert_eq!(segment.last_seq, 10);
+    assert!(sealed(&running, &place, 2_000_000).await.is_none());
+    let reader = running.log.reader();
+    let unexpired = reader.unexpired(at(1_000_000)).await.unwrap();
+    assert_eq!(unexpired[0].position.seq, 15);
+    let report = verified(&place.url(), &[]).await.unwrap();
+    assert!(report.is_honest(), "{report}");
+}
