@@ -70,6 +70,6 @@ impl Columns {
 }
 
 /// PostgreSQL's text has no NUL; one entry with one must not hold up all that follow.
-fn text(value: &str) -> String {
+pub(crate) fn text(value: &str) -> String {
     value.replace('\0', "\u{fffd}")
 }

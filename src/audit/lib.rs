@@ -24,6 +24,7 @@ mod columns;
 mod entry;
 mod error;
 mod export;
+mod granted;
 mod log;
 mod ocsf;
 mod reader;
@@ -50,6 +51,7 @@ pub use entry::{
 };
 pub use error::AuditError;
 pub use export::{Format, export};
+pub use granted::UnexpiredCursor;
 pub use log::Log;
 pub use ocsf::ocsf;
 pub use reader::{Cursor, Filter, MAX_FOUND, Reader};

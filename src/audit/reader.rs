@@ -1,9 +1,11 @@
 //! Looking records up, while others are written.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::{AnyPool, Row};
+use tokio::time::timeout;
 
 use crate::Hash;
 use crate::batch::{signed, unsigned};
@@ -11,15 +13,22 @@ use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::entry::Kind;
 use crate::error::AuditError;
 use crate::record::{Record, Stored, select};
-use crate::store::Store;
+use crate::store::{ACQUIRE, Store};
 
 /// The most that one look-up returns: the oldest.
 pub const MAX_FOUND: usize = 10_000;
+
+/// No look-up of the operator's takes this long on a store that works.
+const LOOK_UP: Duration = Duration::from_secs(5);
+/// Somebody who goes through all records with a filter that few pass can wait.
+const SCAN: Duration = Duration::from_secs(60);
 
 /// Reads a store, and can't do more. What it returns was not verified: that is [`crate::verify`].
 #[derive(Clone)]
 pub struct Reader {
     pub(crate) pool: AnyPool,
+    pub(crate) postgres: bool,
+    most: Duration,
 }
 
 /// Which records.
@@ -52,16 +61,36 @@ impl Reader {
     /// # Errors
     /// If the URL can't be read or nothing answers there.
     pub async fn open(url: &str) -> Result<Self, AuditError> {
-        let reader = Self::of(&Store::parse(url)?);
+        let reader = Self::within(&Store::parse(url)?, SCAN);
         // Reads a table: a file that is none of ours is found out now.
         reader.chains().await?;
         Ok(reader)
     }
 
     pub(crate) fn of(store: &Store) -> Self {
+        Self::within(store, LOOK_UP)
+    }
+
+    fn within(store: &Store, most: Duration) -> Self {
         Self {
-            pool: store.readers(),
+            pool: store.readers(most),
+            postgres: store.is_postgres(),
+            most: most + ACQUIRE,
         }
+    }
+
+    /// Waits for an answer, but not for ever: also a server that hangs, or a network, gives none.
+    pub(crate) async fn answer<T>(
+        &self,
+        asking: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        timeout(self.most, asking).await.unwrap_or_else(|_| {
+            let seconds = self.most.as_secs();
+            Err(sqlx::Error::Io(std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                format!("no answer from the store within {seconds} s"),
+            )))
+        })
     }
 
     /// About the certificate with this serial number, from the oldest.
@@ -129,30 +158,16 @@ impl Reader {
     /// # Errors
     /// See [`Reader::by_serial`].
     pub async fn by_position(&self, chain: &str, seq: u64) -> Result<Option<Record>, AuditError> {
-        let row = sqlx::query(select!("WHERE chain = $1 AND seq = $2"))
-            .bind(chain)
-            .bind(signed(seq))
-            .fetch_optional(&self.pool)
+        let row = self
+            .answer(
+                sqlx::query(select!("WHERE chain = $1 AND seq = $2"))
+                    .bind(chain)
+                    .bind(signed(seq))
+                    .fetch_optional(&self.pool),
+            )
             .await
             .map_err(AuditError::store("look up a record"))?;
         row.map(|row| parse(&row)).transpose()
-    }
-
-    /// What was granted and runs beyond `now`: certificates issued and renewed, and delegations,
-    /// whatever has become of them since. The one that ends first comes first; all of them.
-    ///
-    /// # Errors
-    /// See [`Reader::by_serial`].
-    pub async fn unexpired(&self, now: Timestamp) -> Result<Vec<Record>, AuditError> {
-        let rows = sqlx::query(select!(
-            "WHERE not_after > $1 AND kind IN ('IdentityIssued', 'IdentityRenewed', \
-             'DelegationGranted') ORDER BY not_after"
-        ))
-        .bind(now.as_millisecond())
-        .fetch_all(&self.pool)
-        .await
-        .map_err(AuditError::store("look up what is unexpired"))?;
-        rows.iter().map(parse).collect()
     }
 
     /// At most `limit` records after `from`, by chain and sequence number. Fewer only at the end.
@@ -175,7 +190,7 @@ impl Reader {
         filter: &Filter,
         limit: u32,
     ) -> Result<Vec<Stored>, AuditError> {
-        let rows = sqlx::query(select!(
+        let rows = self.answer(sqlx::query(select!(
             "WHERE (chain, seq) > ($1, $2) AND ($3 = '' OR chain = $3) AND ($4 = '' OR kind = $4) \
              AND ($5 = '' OR owner = $5) AND time >= $6 AND time < $7 \
              ORDER BY chain, seq LIMIT $8"
@@ -188,8 +203,7 @@ impl Reader {
         .bind(filter.from.map_or(i64::MIN, |it| it.as_millisecond()))
         .bind(filter.until.map_or(i64::MAX, |it| it.as_millisecond()))
         .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await
+        .fetch_all(&self.pool)).await
         .map_err(AuditError::store("read records"))?;
         (rows.iter().map(Stored::of).collect::<Result<_, _>>())
             .map_err(AuditError::store("read records"))
@@ -219,14 +233,17 @@ impl Reader {
     pub async fn latest_checkpoints(&self) -> Result<Vec<SignedCheckpoint>, AuditError> {
         let mut newest = Vec::new();
         for chain in self.chains_of_checkpoints().await? {
-            let row = sqlx::query(
-                "SELECT seq, hash, time, token FROM checkpoints WHERE chain = $1 \
+            let row = self
+                .answer(
+                    sqlx::query(
+                        "SELECT seq, hash, time, token FROM checkpoints WHERE chain = $1 \
                  ORDER BY seq DESC LIMIT 1",
-            )
-            .bind(&chain)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(AuditError::store("read checkpoints"))?;
+                    )
+                    .bind(&chain)
+                    .fetch_optional(&self.pool),
+                )
+                .await
+                .map_err(AuditError::store("read checkpoints"))?;
             if let Some(row) = row {
                 newest.push(signed_checkpoint(chain, &row)?);
             }
@@ -244,9 +261,8 @@ impl Reader {
         let mut names = Vec::new();
         let mut last = String::new();
         loop {
-            let row = sqlx::query(next)
-                .bind(&last)
-                .fetch_one(&self.pool)
+            let row = self
+                .answer(sqlx::query(next).bind(&last).fetch_one(&self.pool))
                 .await
                 .map_err(AuditError::store("list chains"))?;
             let name: Option<String> = row.try_get(0).map_err(AuditError::store("list chains"))?;
@@ -259,9 +275,8 @@ impl Reader {
     }
 
     async fn find(&self, sql: &'static str, value: &str) -> Result<Vec<Record>, AuditError> {
-        let rows = sqlx::query(sql)
-            .bind(value)
-            .fetch_all(&self.pool)
+        let rows = self
+            .answer(sqlx::query(sql).bind(value).fetch_all(&self.pool))
             .await
             .map_err(AuditError::store("look up records"))?;
         rows.iter().map(parse).collect()

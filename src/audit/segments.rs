@@ -23,13 +23,12 @@ pub(crate) async fn segments_of(
     reader: &Reader,
     chain: &str,
 ) -> Result<Vec<SegmentRow>, AuditError> {
-    let rows = sqlx::query(
+    let rows = reader.answer(sqlx::query(
         "SELECT first_seq, last_seq, last_hash, digest, token FROM segments WHERE chain = $1 \
          ORDER BY last_seq",
     )
     .bind(chain)
-    .fetch_all(&reader.pool)
-    .await
+    .fetch_all(&reader.pool)).await
     .map_err(AuditError::store("read segments"))?;
     rows.iter()
         .map(|row| {

@@ -14,6 +14,9 @@ use crate::error::AuditError;
 /// Longer than any commit of another process should take, shorter than callers wait.
 const BUSY_MILLISECONDS: u32 = 1500;
 
+/// Until a connection must be there.
+pub(crate) const ACQUIRE: Duration = Duration::from_secs(5);
+
 /// One store, not connected.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
@@ -122,18 +125,23 @@ impl Store {
         Ok(connection)
     }
 
-    /// Connections that only read, opened when needed.
-    pub(crate) fn readers(&self) -> AnyPool {
+    /// Connections that only read, opened when needed; no statement takes longer than `most`.
+    pub(crate) fn readers(&self, most: Duration) -> AnyPool {
         let store = self.clone();
         AnyPoolOptions::new()
             .max_connections(4)
-            .acquire_timeout(Duration::from_secs(5))
+            .acquire_timeout(ACQUIRE)
             .after_connect(move |connection, _| {
                 let store = store.clone();
                 Box::pin(async move {
                     match store.kind {
                         StoreKind::Postgres => {
                             run(connection, "SET default_transaction_read_only = on").await?;
+                            let most = most.as_millis();
+                            let limit = format!("SET statement_timeout = {most}");
+                            sqlx::raw_sql(sqlx::AssertSqlSafe(limit))
+                                .execute(connection)
+                                .await?;
                         }
                         StoreKind::File(_) | StoreKind::Memory => {
                             store.busy(connection).await?;

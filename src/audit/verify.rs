@@ -242,14 +242,18 @@ impl Examination<'_> {
     }
 
     async fn page(&self, chain: &str, after: u64, limit: i64) -> Result<Vec<Stored>, sqlx::Error> {
-        let rows = sqlx::query(select!(
-            "WHERE chain = $1 AND seq > $2 ORDER BY seq LIMIT $3"
-        ))
-        .bind(chain)
-        .bind(signed(after))
-        .bind(limit)
-        .fetch_all(&self.reader.pool)
-        .await?;
+        let rows = self
+            .reader
+            .answer(
+                sqlx::query(select!(
+                    "WHERE chain = $1 AND seq > $2 ORDER BY seq LIMIT $3"
+                ))
+                .bind(chain)
+                .bind(signed(after))
+                .bind(limit)
+                .fetch_all(&self.reader.pool),
+            )
+            .await?;
         rows.iter().map(Stored::of).collect()
     }
 
@@ -259,27 +263,30 @@ impl Examination<'_> {
         after: u64,
         through: u64,
     ) -> Result<Vec<CheckpointRow>, AuditError> {
-        let rows = sqlx::query(
-            "SELECT seq, hash, token FROM checkpoints \
+        let rows = self
+            .reader
+            .answer(
+                sqlx::query(
+                    "SELECT seq, hash, token FROM checkpoints \
              WHERE chain = $1 AND seq > $2 AND seq <= $3 ORDER BY seq",
-        )
-        .bind(chain)
-        .bind(signed(after))
-        .bind(signed(through))
-        .fetch_all(&self.reader.pool)
-        .await
-        .map_err(AuditError::store("read checkpoints"))?;
+                )
+                .bind(chain)
+                .bind(signed(after))
+                .bind(signed(through))
+                .fetch_all(&self.reader.pool),
+            )
+            .await
+            .map_err(AuditError::store("read checkpoints"))?;
         (rows.iter().map(checkpoint_row).collect::<Result<_, _>>())
             .map_err(AuditError::store("read checkpoints"))
     }
 
     async fn farthest(&self, chain: &str) -> Result<Option<CheckpointRow>, AuditError> {
-        let row = sqlx::query(
+        let row = self.reader.answer(sqlx::query(
             "SELECT seq, hash, token FROM checkpoints WHERE chain = $1 ORDER BY seq DESC LIMIT 1",
         )
         .bind(chain)
-        .fetch_optional(&self.reader.pool)
-        .await
+        .fetch_optional(&self.reader.pool)).await
         .map_err(AuditError::store("read checkpoints"))?;
         (row.as_ref().map(checkpoint_row).transpose())
             .map_err(AuditError::store("read checkpoints"))

@@ -10,6 +10,7 @@
 
 mod failure;
 mod fixture;
+mod granted;
 mod lookups;
 mod never_panics;
 mod postgres;

@@ -1,0 +1,130 @@
+//! Looking up what was granted: what still runs, and what has no end on record.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use sqlx::Row;
+
+use crate::batch::signed;
+use crate::columns::text;
+use crate::error::AuditError;
+use crate::reader::Reader;
+use crate::record::{Record, Stored, select};
+
+/// Records in memory, beside those that are returned.
+const PAGE: u32 = 1000;
+/// UIDs in one query.
+const UIDS: usize = 1000;
+
+/// After which record [`Reader::unexpired_page`] goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnexpiredCursor {
+    /// As the store has it: milliseconds since 1970.
+    not_after: i64,
+    chain: String,
+    seq: u64,
+}
+
+impl Reader {
+    /// What was granted and runs beyond `now`: certificates issued and renewed, and delegations,
+    /// whatever has become of them since. The one that ends first comes first; all of them, however
+    /// many: [`Reader::unexpired_page`] gives a few at a time.
+    ///
+    /// # Errors
+    /// See [`Reader::by_serial`].
+    pub async fn unexpired(&self, now: Timestamp) -> Result<Vec<Record>, AuditError> {
+        let (mut all, mut next) = self.unexpired_page(now, None, PAGE).await?;
+        while let Some(after) = next {
+            let page;
+            (page, next) = self.unexpired_page(now, Some(&after), PAGE).await?;
+            all.extend(page);
+        }
+        Ok(all)
+    }
+
+    /// At most `limit` records of [`Reader::unexpired`] from `after`, and where to go on; `None` at
+    /// the end. By their end, then by chain and sequence number. What is granted meanwhile may be
+    /// among them or not.
+    ///
+    /// # Errors
+    /// See [`Reader::by_serial`].
+    pub async fn unexpired_page(
+        &self,
+        now: Timestamp,
+        after: Option<&UnexpiredCursor>,
+        limit: u32,
+    ) -> Result<(Vec<Record>, Option<UnexpiredCursor>), AuditError> {
+        let now = now.as_millisecond();
+        let start = || UnexpiredCursor {
+            not_after: i64::MIN,
+            chain: String::new(),
+            seq: 0,
+        };
+        let after = after.cloned().unwrap_or_else(start);
+        // The first two conditions are what the index is entered by.
+        let query = sqlx::query(select!(
+            "WHERE not_after > $1 AND not_after >= $2 AND (not_after, chain, seq) > ($2, $3, $4) \
+             AND kind IN ('IdentityIssued', 'IdentityRenewed', 'DelegationGranted') \
+             ORDER BY not_after, chain, seq LIMIT $5"
+        ))
+        .bind(now)
+        .bind(after.not_after)
+        .bind(after.chain)
+        .bind(signed(after.seq))
+        .bind(i64::from(limit));
+        let rows = self.answer(query.fetch_all(&self.pool)).await;
+        let rows = rows.map_err(AuditError::store("look up what is unexpired"))?;
+        let stored: Vec<Stored> = (rows.iter().map(Stored::of).collect::<Result<_, _>>())
+            .map_err(AuditError::store("look up what is unexpired"))?;
+        let whole = u32::try_from(stored.len()).is_ok_and(|it| it >= limit);
+        let next = (stored.last().filter(|_| whole)).map(|it| UnexpiredCursor {
+            not_after: it.columns.not_after.unwrap_or(now),
+            chain: it.chain.clone(),
+            seq: it.seq,
+        });
+        let records: Vec<Record> = stored
+            .into_iter()
+            .map(Stored::parse)
+            .collect::<Result<_, _>>()?;
+        Ok((records, next))
+    }
+
+    /// Those of `uids`, of AgentIdentities and Delegations, whose end no record tells: in their order,
+    /// each once. An end in a sealed segment is not found.
+    ///
+    /// # Errors
+    /// See [`Reader::by_serial`].
+    pub async fn without_end(&self, uids: &[&str]) -> Result<Vec<String>, AuditError> {
+        // One parameter for all: so that it is one statement, however many they are.
+        let sql = match self.postgres {
+            true => {
+                "SELECT DISTINCT object_uid FROM records WHERE object_uid IN \
+                 (SELECT json_array_elements_text($1::text::json)) \
+                 AND kind IN ('IdentityEnded', 'DelegationEnded')"
+            }
+            false => {
+                "SELECT DISTINCT object_uid FROM records WHERE object_uid IN \
+                 (SELECT value FROM json_each($1)) \
+                 AND kind IN ('IdentityEnded', 'DelegationEnded')"
+            }
+        };
+        let mut ended: HashSet<String> = HashSet::new();
+        for some in uids.chunks(UIDS) {
+            let some: Vec<String> = some.iter().map(|it| text(it)).collect();
+            let query = sqlx::query(sql).bind(serde_json::json!(some).to_string());
+            let rows = self.answer(query.fetch_all(&self.pool)).await;
+            for row in rows.map_err(AuditError::store("look up what has ended"))? {
+                ended.insert(
+                    row.try_get(0)
+                        .map_err(AuditError::store("look up what has ended"))?,
+                );
+            }
+        }
+        let mut seen = HashSet::new();
+        Ok(uids
+            .iter()
+            .filter(|it| !ended.contains(&text(it)) && seen.insert(**it))
+            .map(|it| (*it).to_owned())
+            .collect())
+    }
+}

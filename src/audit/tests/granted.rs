@@ -1,0 +1,87 @@
+//! What still runs is found a page at a time, and what has no end on record by its UID.
+
+use std::time::Duration;
+
+use super::fixture::{CHAIN, Place, Running, at, entry, hop, issued, settings};
+use super::postgres_server::Server;
+use crate::{Entry, Kind, Reader};
+
+async fn filled(url: &str) -> Running {
+    let running = Running::start(settings(url, "a")).await;
+    for number in 1..=20 {
+        // Many with one end.
+        let one = Entry {
+            not_after: Some(at(500 + i64::try_from(number / 6).unwrap())),
+            ..issued(number)
+        };
+        running.log.append(one).await.unwrap();
+    }
+    for number in [3, 5, 5] {
+        let end = entry(number, Kind::IdentityEnded);
+        running.log.append(end).await.unwrap();
+    }
+    running.log.append(hop(30, 1, 1, 7)).await.unwrap();
+    let end = Entry {
+        kind: Kind::DelegationEnded,
+        ..hop(31, 1, 1, 7)
+    };
+    running.log.append(end).await.unwrap();
+    running
+}
+
+async fn is_found(reader: &Reader) {
+    let all = reader.unexpired(at(501)).await.unwrap();
+    let expected: Vec<u64> = (12..=20).chain([24]).collect();
+    let seqs: Vec<u64> = all.iter().map(|it| it.position.seq).collect();
+    assert_eq!(seqs, expected);
+    for limit in [1, 3, 4, 10] {
+        let mut seqs = Vec::new();
+        let mut after = None;
+        loop {
+            let page = reader.unexpired_page(at(501), after.as_ref(), limit).await;
+            let (records, next) = page.unwrap();
+            assert!(records.len() <= usize::try_from(limit).unwrap());
+            seqs.extend(records.iter().map(|it| it.position.seq));
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seqs, expected, "{limit} at a time");
+    }
+    let uids = [
+        "uid-5", "uid-4", "uid-3", "uid-31", "none\0", "it's", "uid-4",
+    ];
+    let without = reader.without_end(&uids).await.unwrap();
+    assert_eq!(without, ["uid-4", "none\0", "it's"]);
+    assert!(reader.without_end(&[]).await.unwrap().is_empty());
+    let many: Vec<String> = (1..=2500).map(|it| format!("uid-{it}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(reader.without_end(&many).await.unwrap().len(), 2497);
+}
+
+#[tokio::test]
+async fn what_was_granted_is_found_in_sqlite() {
+    let place = Place::new();
+    let running = filled(&place.url()).await;
+    is_found(&running.log.reader()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_granted_is_found_in_postgres_and_no_look_up_takes_for_ever() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let running = filled(&server.url()).await;
+    let reader = running.log.reader();
+    is_found(&reader).await;
+    let limit: (String,) = sqlx::query_as("SELECT current_setting('statement_timeout')")
+        .fetch_one(&reader.pool)
+        .await
+        .unwrap();
+    assert_eq!(limit.0, "5s");
+    let slow = sqlx::query("SELECT pg_sleep(60)").execute(&reader.pool);
+    let slow = tokio::time::timeout(Duration::from_secs(20), slow).await;
+    slow.unwrap().unwrap_err();
+    reader.by_position(CHAIN, 1).await.unwrap().unwrap();
+}
