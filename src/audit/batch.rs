@@ -1,6 +1,7 @@
 //! One commit: rows, their hashes, and the heads that they follow.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 use crate::chain::{GENESIS, Hash, Position, chain_name, hash_of, trust_domain_of};
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::entry::Prepared;
+use crate::floor::missing;
 use crate::log::Shared;
 
 /// Rows of one statement, from the most. Few sizes, so that each is prepared once.
@@ -45,8 +47,27 @@ pub(crate) struct InDoubt(pub(crate) Position);
 
 /// A batch was not written, or it isn't known whether it was.
 pub(crate) struct WriteError {
-    pub(crate) source: sqlx::Error,
+    pub(crate) source: Trouble,
     pub(crate) in_doubt: Option<InDoubt>,
+}
+
+/// What stands in the way of a chain.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The store fails.
+    Store(sqlx::Error),
+    /// The chain is not what it was.
+    CutOff {
+        chain: String,
+        /// For people.
+        why: String,
+    },
+}
+
+impl From<sqlx::Error> for Trouble {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl Batch {
@@ -67,6 +88,17 @@ impl Batch {
     pub(crate) fn forget(&mut self) {
         self.connection = None;
         self.heads.clear();
+    }
+
+    /// Forgets the heads, and says whose they were.
+    pub(crate) fn forget_heads(&mut self) -> Vec<String> {
+        self.heads.drain().map(|(chain, _)| chain).collect()
+    }
+
+    /// Reads where `chain` goes on anew.
+    pub(crate) async fn look(&mut self, chain: &str) -> Result<(), Trouble> {
+        self.heads.remove(chain);
+        self.head(chain).await.map(drop)
     }
 
     /// One that this writes for.
@@ -92,7 +124,7 @@ impl Batch {
             self.attempted = None;
             match self.try_write(entries).await {
                 Ok(positions) => return Ok(positions),
-                Err(error) if is_race(&error) && races < RACES => {
+                Err(Trouble::Store(error)) if is_race(&error) && races < RACES => {
                     races += 1;
                     tracing::warn!("audit log: somebody else writes to this writer's chain");
                     self.forget();
@@ -110,7 +142,7 @@ impl Batch {
     /// For a write that was given up.
     pub(crate) fn timed_out(&mut self) -> WriteError {
         WriteError {
-            source: crate::writer::no_answer(),
+            source: crate::writer::no_answer().into(),
             in_doubt: self.attempted.take(),
         }
     }
@@ -125,7 +157,12 @@ impl Batch {
             .fetch_optional(connection)
             .await?;
         let hash: Option<String> = found.map(|it| it.try_get(0)).transpose()?;
-        Ok(hash.is_some_and(|it| it == row.0.hash.to_string()))
+        let there = hash.is_some_and(|it| it == row.0.hash.to_string());
+        if there {
+            let Position { chain, seq, hash } = &row.0;
+            self.shared.floor.lock().wrote(chain, *seq, *hash);
+        }
+        Ok(there)
     }
 
     async fn connected(&mut self) -> Result<&mut AnyConnection, sqlx::Error> {
@@ -136,7 +173,7 @@ impl Batch {
         Ok(self.connection.insert(connection))
     }
 
-    async fn try_write(&mut self, entries: &[&Prepared]) -> Result<Vec<Position>, sqlx::Error> {
+    async fn try_write(&mut self, entries: &[&Prepared]) -> Result<Vec<Position>, Trouble> {
         let mut heads: HashMap<String, Head> = HashMap::new();
         let mut rows = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -178,18 +215,22 @@ impl Batch {
         transaction.commit().await?;
         self.attempted = None;
         let due = Instant::now() + self.shared.settings.checkpoint_interval;
+        let mut floor = self.shared.floor.lock();
         for (chain, mut head) in heads {
+            floor.wrote(&chain, head.seq, head.hash);
             head.due = head.due.or(Some(due));
             self.heads.insert(chain, head);
         }
         Ok(rows)
     }
 
-    /// Where `chain` goes on, by memory or from the store.
-    async fn head(&mut self, chain: &str) -> Result<Head, sqlx::Error> {
+    /// Where `chain` goes on, by memory or from the store: if it still has what it had.
+    async fn head(&mut self, chain: &str) -> Result<Head, Trouble> {
         if let Some(head) = self.heads.get(chain) {
             return Ok(*head);
         }
+        let verifier = self.shared.verifier.read().clone();
+        let marks = self.shared.floor.lock().marks(chain);
         let connection = self.connected().await?;
         let mut newest = None;
         for sql in [
@@ -209,10 +250,16 @@ impl Batch {
             None => (0, GENESIS),
             Some((seq, hash)) => (unsigned(seq), Hash::parse(&hash).ok_or_else(bad_hash)?),
         };
+        if let Some(why) = missing(connection, chain, seq, &marks, verifier.as_deref()).await? {
+            let chain = chain.to_owned();
+            return Err(Trouble::CutOff { chain, why });
+        }
         let row = sqlx::query(
-            "SELECT seq, hash, time, token FROM checkpoints WHERE chain = $1 ORDER BY seq DESC LIMIT 1",
+            "SELECT seq, hash, time, token FROM checkpoints WHERE chain = $1 AND seq <= $2 \
+             ORDER BY seq DESC LIMIT 1",
         )
         .bind(chain)
+        .bind(self::signed(seq))
         .fetch_optional(connection)
         .await?;
         let mut signed = 0;
@@ -224,13 +271,11 @@ impl Batch {
                 hash: Hash::parse(&row.try_get::<String, _>(1)?).ok_or_else(bad_hash)?,
                 time: Timestamp::from_second(row.try_get(2)?).unwrap_or_default(),
             };
-            signed = checkpoint.seq;
-            let known = SignedCheckpoint { checkpoint, token };
-            self.shared
-                .checkpoints
-                .lock()
-                .entry(chain.to_owned())
-                .or_insert(known);
+            let good = verifier.is_none_or(|it| it.verify(&token).is_ok_and(|it| it == checkpoint));
+            if good {
+                signed = checkpoint.seq;
+                self.hand_out(SignedCheckpoint { checkpoint, token });
+            }
         }
         let due = (seq > signed).then(|| Instant::now() + self.shared.settings.checkpoint_interval);
         let head = Head {
@@ -241,6 +286,18 @@ impl Batch {
         };
         self.heads.insert(chain.to_owned(), head);
         Ok(head)
+    }
+
+    /// A checkpoint from the store, for want of one that this process signed.
+    fn hand_out(&self, known: SignedCheckpoint) {
+        let Checkpoint {
+            chain, seq, hash, ..
+        } = &known.checkpoint;
+        // Whoever keeps it elsewhere replaces a higher one by it.
+        if self.shared.floor.lock().allows(chain, *seq, *hash) {
+            let mut checkpoints = self.shared.checkpoints.lock();
+            checkpoints.entry(chain.clone()).or_insert(known);
+        }
     }
 
     /// When the next checkpoint is due.
@@ -264,6 +321,11 @@ impl Batch {
             .map(|(chain, head)| (chain.clone(), *head))
             .collect();
         for (chain, head) in due {
+            if !self.shared.floor.lock().allows(&chain, head.seq, head.hash) {
+                // Somebody came to know of more since it was read.
+                self.shared.floor_moved.store(true, Ordering::Release);
+                continue;
+            }
             let time = (self.shared.settings.now)().as_second();
             let checkpoint = Checkpoint {
                 chain: chain.clone(),
@@ -295,6 +357,7 @@ impl Batch {
                 head.due = None;
             }
             let newest = SignedCheckpoint { checkpoint, token };
+            self.shared.floor.lock().wrote(&chain, head.seq, head.hash);
             self.shared.checkpoints.lock().insert(chain, newest);
         }
         Ok(())

@@ -196,6 +196,15 @@ pub(crate) struct Prepared {
     pub(crate) trust_domain: String,
     pub(crate) columns: Columns,
     pub(crate) body: String,
+    /// Nothing was granted and nothing ended.
+    pub(crate) refused: bool,
+}
+
+impl Prepared {
+    /// What it takes in memory, near enough: most of the columns' texts stand in the body too.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + 2 * self.body.len()
+    }
 }
 
 impl Entry {
@@ -256,6 +265,7 @@ impl Entry {
         }
         Ok(Prepared {
             columns: Columns::of(&self),
+            refused: self.outcome == Outcome::Refused,
             trust_domain: self.trust_domain,
             body,
         })

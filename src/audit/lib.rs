@@ -15,7 +15,8 @@
 //! ends it and calls [`Log::later`].
 //!
 //! What it must not do: read a clock (time is in the entry and in [`Settings::now`]), hold a key,
-//! know Kubernetes, or change a record.
+//! know Kubernetes, change a record, or go on from the head of a chain that has lost what was signed
+//! or written before ([`Log::set_floor`]).
 
 mod batch;
 mod chain;
@@ -24,7 +25,9 @@ mod columns;
 mod entry;
 mod error;
 mod export;
+mod floor;
 mod granted;
+mod later;
 mod log;
 mod ocsf;
 mod reader;

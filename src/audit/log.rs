@@ -1,19 +1,21 @@
 //! The handle that records are written by.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use sqlx::AnyConnection;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use crate::chain::Position;
-use crate::checkpoint::{CheckpointSigner, SignedCheckpoint};
+use crate::chain::{Position, chain_name, trust_domain_of};
+use crate::checkpoint::{Checkpoint, CheckpointSigner, CheckpointVerifier, SignedCheckpoint};
 use crate::entry::{Entry, Prepared};
-use crate::error::{AuditError, plainly};
+use crate::error::AuditError;
+use crate::floor::Floor;
+use crate::later::{Later, Limits};
 use crate::reader::Reader;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -34,12 +36,16 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     sender: mpsc::Sender<Job>,
     receiver: Mutex<Option<mpsc::Receiver<Job>>>,
-    later: Mutex<VecDeque<Prepared>>,
+    pub(crate) later: Mutex<Later>,
     dropped: AtomicU64,
     pub(crate) wake: Notify,
     health: Mutex<Result<(), String>>,
     pub(crate) signer: RwLock<Option<Arc<dyn CheckpointSigner>>>,
+    pub(crate) verifier: RwLock<Option<Arc<dyn CheckpointVerifier>>>,
     pub(crate) checkpoints: Mutex<BTreeMap<String, SignedCheckpoint>>,
+    pub(crate) floor: Mutex<Floor>,
+    /// Heads that were read must be held against the floor again.
+    pub(crate) floor_moved: AtomicBool,
     pub(crate) closing: watch::Sender<bool>,
     pub(crate) ended: watch::Sender<bool>,
     /// A database in memory is gone with its last connection.
@@ -90,7 +96,10 @@ impl Log {
                 wake: Notify::new(),
                 health: Mutex::new(Err("the store was not reached yet".to_owned())),
                 signer: RwLock::new(None),
+                verifier: RwLock::new(None),
                 checkpoints: Mutex::default(),
+                floor: Mutex::default(),
+                floor_moved: AtomicBool::new(false),
                 closing: watch::Sender::new(false),
                 ended: watch::Sender::new(false),
                 kept: Mutex::new(None),
@@ -123,18 +132,17 @@ impl Log {
 
     /// Records `entry` in its order when the store can be written: for what has happened already or
     /// must happen in any case, such as a retirement. Never waits. What can't be recorded or is one
-    /// too many is counted by [`Log::dropped`].
+    /// too many is counted by [`Log::dropped`]; of those that wait, refusals are dropped first.
     pub fn later(&self, entry: Entry) {
         match entry.prepare() {
             Ok(entry) => {
-                let mut later = self.shared.later.lock();
-                if later.len() < self.shared.settings.max_later {
-                    later.push_back(entry);
-                } else {
-                    drop(later);
-                    if self.shared.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
-                        tracing::error!("audit log: too many entries wait, further ones are lost");
-                    }
+                let limits = Limits {
+                    entries: self.shared.settings.max_later,
+                    bytes: self.shared.settings.max_later_bytes,
+                };
+                let lost = self.shared.later.lock().push(entry, limits);
+                if lost > 0 && self.shared.dropped.fetch_add(lost, Ordering::Relaxed) == 0 {
+                    tracing::error!("audit log: too many entries wait, some are lost");
                 }
             }
             Err(error) => {
@@ -167,6 +175,34 @@ impl Log {
     pub fn set_signer(&self, signer: Arc<dyn CheckpointSigner>) {
         *self.shared.signer.write() = Some(signer);
         self.shared.wake.notify_one();
+    }
+
+    /// Believes nothing of what the store says was signed, unless this does, from now on: whether a
+    /// segment that the floor lies in is one, and what [`Log::latest_checkpoints`] has from the store.
+    pub fn set_verifier(&self, verifier: Arc<dyn CheckpointVerifier>) {
+        *self.shared.verifier.write() = Some(verifier);
+        self.shared.floor_moved.store(true, Ordering::Release);
+        self.shared.wake.notify_one();
+    }
+
+    /// Checkpoints known from elsewhere and verified by the caller; of each chain the highest counts,
+    /// also of earlier calls. A chain of this writer that doesn't have them any more is not written:
+    /// appends to it fail with [`AuditError::Unavailable`], [`Log::health`] says what is missing, what
+    /// came by [`Log::later`] waits, and nothing is signed, until the records are back. The same goes
+    /// for what this log itself has written. Best called before [`Log::run`]: a chain is held against
+    /// it when it is first written, and again when the floor moves. Other writers' chains are not
+    /// judged.
+    ///
+    /// A floor within a sealed segment needs [`Log::set_verifier`]: without it such a segment is not
+    /// believed.
+    pub fn set_floor(&self, checkpoints: Vec<Checkpoint>) {
+        let writer = &self.shared.settings.writer;
+        let own = (checkpoints.into_iter())
+            .filter(|it| it.chain == chain_name(trust_domain_of(&it.chain), writer));
+        if self.shared.floor.lock().give(own) {
+            self.shared.floor_moved.store(true, Ordering::Release);
+            self.shared.wake.notify_one();
+        }
     }
 
     /// The newest checkpoint of each chain that this log has written to since its start. Kept
@@ -215,38 +251,17 @@ impl fmt::Debug for Log {
 }
 
 impl Shared {
-    /// The oldest of those that wait, at most `most`.
-    pub(crate) fn take_later(&self, most: usize) -> Vec<Prepared> {
-        let mut later = self.later.lock();
-        let count = later.len().min(most);
-        later.drain(..count).collect()
-    }
-
-    /// Puts back what [`Shared::take_later`] took.
-    pub(crate) fn put_back(&self, entries: Vec<Prepared>) {
-        let mut later = self.later.lock();
-        for entry in entries.into_iter().rev() {
-            later.push_front(entry);
-        }
-    }
-
-    pub(crate) fn has_later(&self) -> bool {
-        !self.later.lock().is_empty()
-    }
-
     pub(crate) fn lost(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
     pub(crate) fn recovered(&self) {
-        *self.health.lock() = Ok(());
+        self.say(Ok(()));
     }
 
-    /// Says why it can't be written.
-    pub(crate) fn failed(&self, error: &sqlx::Error) -> String {
-        let reason = plainly(error);
-        *self.health.lock() = Err(reason.clone());
-        reason
+    /// Says why it can't be written, if so.
+    pub(crate) fn say(&self, health: Result<(), String>) {
+        *self.health.lock() = health;
     }
 
     fn ended(&self) {

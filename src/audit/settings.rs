@@ -23,9 +23,10 @@ pub struct Settings {
     pub now: Now,
     /// How long an append waits before it fails.
     pub append_timeout: Duration,
-    /// How many entries wait in memory for a store that can't be written; more are dropped, and
-    /// counted.
+    /// How many entries wait in memory for a store that can't be written,
     pub max_later: usize,
+    /// and how many bytes they take at most. What is more is dropped and counted, refusals first.
+    pub max_later_bytes: usize,
     /// A checkpoint is signed after so many records,
     pub checkpoint_records: u64,
     /// and at the latest so long after a record that none covers.
@@ -33,7 +34,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings with the defaults: 2 s, 100,000 entries, 1,000 records, 60 s.
+    /// Settings with the defaults: 2 s, 100,000 entries, 64 MiB, 1,000 records, 60 s.
     pub fn new(url: impl Into<String>, writer: impl Into<String>, now: Now) -> Self {
         Self {
             url: url.into(),
@@ -41,6 +42,7 @@ impl Settings {
             now,
             append_timeout: Duration::from_secs(2),
             max_later: 100_000,
+            max_later_bytes: 64 * 1024 * 1024,
             checkpoint_records: 1000,
             checkpoint_interval: Duration::from_secs(60),
         }
@@ -65,6 +67,7 @@ impl fmt::Debug for Settings {
             .field("writer", &self.writer)
             .field("append_timeout", &self.append_timeout)
             .field("max_later", &self.max_later)
+            .field("max_later_bytes", &self.max_later_bytes)
             .field("checkpoint_records", &self.checkpoint_records)
             .field("checkpoint_interval", &self.checkpoint_interval)
             .finish_non_exhaustive()

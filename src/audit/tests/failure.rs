@@ -78,20 +78,6 @@ async fn a_full_disk_stops_appends_and_keeps_what_comes_later() {
 }
 
 #[tokio::test]
-async fn what_is_more_than_memory_may_hold_is_counted_and_said() {
-    let place = Place::new();
-    let settings = crate::Settings {
-        max_later: 3,
-        ..settings(&place.url(), "a")
-    };
-    let log = Log::open(settings).await.unwrap();
-    for number in 1..=5 {
-        log.later(entry(number, Kind::IdentityEnded));
-    }
-    assert_eq!((log.waiting(), log.dropped()), (3, 2));
-}
-
-#[tokio::test]
 async fn a_store_that_is_there_later_is_found() {
     let place = Place::new();
     let hidden = place.dir().join("later");

@@ -10,7 +10,9 @@
 
 mod failure;
 mod fixture;
+mod floor;
 mod granted;
+mod later;
 mod lookups;
 mod never_panics;
 mod postgres;
