@@ -105,7 +105,7 @@ mod tests {
             .as_array()
             .unwrap()
             .iter()
-            .map(|it| &it["kid"])
+            .map(|it| it["kid"].as_str().unwrap())
             .collect();
         assert_eq!((kids, next.sequence), (vec!["bb"], 4));
     }
