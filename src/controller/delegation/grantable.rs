@@ -418,11 +418,23 @@ fn check_signed(seen: &Observed, claims: &Claims) -> Result<(), Obstacle> {
     Ok(())
 }
 
-/// What was signed and countersigned covers this very parent and no other.
+/// What was signed and countersigned covers this very delegation and parent and no other.
 fn check_covered(seen: &Observed, claims: &Claims) -> Result<(), Obstacle> {
+    let asked = &seen.delegation;
+    if asked.statement.is_none() {
+        return Ok(());
+    }
     let held = seen.recorded.chain.as_ref();
-    let parent = held.and_then(|chain| chain.leaf().claims().parent);
-    if seen.delegation.statement.is_some() && parent != claims.parent {
+    let held = held.map(|chain| chain.leaf().claims());
+    let own = held.filter(|it| it.id == asked.uid && it.agent_statement == asked.statement);
+    let Some(own) = own else {
+        // Somebody wrote another's chain into its status: nobody has verified spec.statement.
+        return refuse(
+            "StatementInvalid",
+            "spec.statement is not what was countersigned: create the delegation again",
+        );
+    };
+    if own.parent != claims.parent {
         return refuse(
             "StatementOutdated",
             "what is handed on was countersigned anew since spec.statement was signed: sign a new one, in a new Delegation",

@@ -9,7 +9,7 @@ use super::super::observed::{From, ObjectName};
 use super::super::parse;
 use super::super::plan::plan;
 use super::super::store::{Delegations, Object};
-use super::fixture::{RING, granted_hop, id, recorded, written};
+use super::fixture::{RING, at, granted_hop, id, recorded, written};
 
 fn stored(name: &str, spec: Value, status: Value) -> api::Delegation {
     let object = json!({
@@ -127,20 +127,56 @@ fn ancestors_without_a_statement_are_no_chain() {
     assert_eq!(parse::statements(&object), Vec::<&str>::new());
 }
 
+/// The same, countersigned, with a digest of these bytes.
+fn countersigned(mut object: api::Delegation, byte: u8) -> api::Delegation {
+    let status = object.status.as_mut().unwrap();
+    status.digest = Some(digest(byte).to_string());
+    status.expiration_time = serde_json::from_value(json!("2027-01-15T09:00:00Z")).unwrap();
+    status.delegate = Some(api::DelegateStatus {
+        namespace: "finance".to_owned(),
+        name: "reader".to_owned(),
+        uid: "reader-uid".to_owned(),
+        spiffe_id: Some(id("reader").to_string()),
+    });
+    object
+}
+
+fn digest(byte: u8) -> Digest {
+    Digest::from_bytes([byte; 32])
+}
+
+fn sorted(mut keys: Vec<ObjectKey>) -> Vec<ObjectKey> {
+    keys.sort_by(|one, other| one.name.cmp(&other.name));
+    keys
+}
+
 #[test]
 fn children_and_all_below_are_found_and_a_ring_is_walked_once() {
     let delegations = Delegations::default();
-    link(&delegations, hop("a", "c", "x"));
-    link(&delegations, hop("b", "a", "y"));
-    link(&delegations, hop("c", "b", "z"));
+    link(&delegations, countersigned(hop("a", "c", "x"), 1));
+    link(&delegations, countersigned(hop("b", "a", "y"), 2));
+    link(&delegations, countersigned(hop("c", "b", "z"), 3));
     link(&delegations, hop("d", "b", "z"));
     assert_eq!(delegations.children(&key("a")), [key("b")]);
-    let mut below = delegations.below(&key("a"));
-    below.sort_by(|one, other| one.name.cmp(&other.name));
-    assert_eq!(below, [key("b"), key("c"), key("d")]);
+    let all = ["a", "b", "c", "d"].map(key);
+    assert_eq!(sorted(delegations.with_below(vec![key("a")])), all);
     delegations.link(&key("b"), None);
-    assert_eq!(delegations.below(&key("a")), []);
-    assert_eq!(delegations.below(&key("c")), [key("a")]);
+    assert_eq!(delegations.with_below(vec![key("a")]), [key("a")]);
+    assert_eq!(
+        sorted(delegations.with_below(vec![key("c")])),
+        [key("a"), key("c")]
+    );
+}
+
+#[test]
+fn below_what_was_never_countersigned_only_its_children_wait() {
+    let delegations = Delegations::default();
+    link(&delegations, hop("b", "a", "y"));
+    link(&delegations, hop("c", "b", "z"));
+    assert_eq!(
+        sorted(delegations.with_below(vec![key("a")])),
+        [key("a"), key("b")]
+    );
 }
 
 #[test]
@@ -151,66 +187,84 @@ fn what_an_agent_an_owner_and_a_namespace_have_is_found() {
         json!({"from": {"owner": {"name": "alice"}}, "to": {"name": "planner"}, "grants": []});
     link(&delegations, stored("root", root, json!({})));
     assert_eq!(delegations.of_agent(&key("x")), [key("a")]);
-    let mut both = delegations.of_agent(&key("planner"));
-    both.sort_by(|one, other| one.name.cmp(&other.name));
+    let both = sorted(delegations.of_agent(&key("planner")));
     assert_eq!(both, [key("a"), key("root")], "handed on, and given");
     assert_eq!(delegations.of_owner("alice"), [key("root")]);
-    assert_eq!(delegations.into_namespace("finance").len(), 2);
+    assert_eq!(delegations.of_namespace("finance").len(), 2);
     delegations.link(&key("root"), None);
     assert_eq!(delegations.of_owner("alice"), []);
+    assert_eq!(delegations.with_uid("root-uid"), None);
+    assert_eq!(delegations.with_uid("a-uid"), Some(key("a")));
 }
 
 #[test]
-fn a_digest_finds_its_delegation_until_another_takes_its_place() {
+fn a_digest_finds_its_delegation_and_whoever_loses_it_is_told() {
     let delegations = Delegations::default();
-    let digest = |byte: u8| Digest::from_bytes([byte; 32]);
-    let with = |byte: u8| {
-        let mut object = hop("a", "c", "x");
-        object.status.as_mut().unwrap().digest = Some(digest(byte).to_string());
-        object
+    let put = |object: api::Delegation| {
+        let lost = delegations.link(&key("a"), Some(&Object::of(object).facts));
+        lost.map(|lost| lost.digest)
     };
-    link(&delegations, with(1));
+    assert_eq!(put(countersigned(hop("a", "c", "x"), 1)), None);
     assert_eq!(delegations.with_digest(&digest(1)), Some(key("a")));
-    link(&delegations, with(2));
+    assert_eq!(
+        put(countersigned(hop("a", "c", "x"), 1)),
+        None,
+        "it has it still"
+    );
+    assert_eq!(put(countersigned(hop("a", "c", "x"), 2)), Some(digest(1)));
     assert_eq!(delegations.with_digest(&digest(1)), None);
     assert_eq!(delegations.with_digest(&digest(2)), Some(key("a")));
-}
-
-fn signed(name: &str, created: &str, granted: bool) -> api::Delegation {
-    use base64::Engine as _;
-    let claims = json!({"iss": id("planner").as_str(), "jti": "jti-1", "more": 1});
-    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims.to_string());
-    let mut object = hop(name, "c", "x");
-    object.spec.statement = Some(format!("header.{payload}.signature"));
-    object.metadata.creation_timestamp = serde_json::from_value(json!(created)).unwrap();
-    if granted {
-        let digest = Digest::from_bytes([3; 32]).to_string();
-        object.status.as_mut().unwrap().digest = Some(digest);
-    }
-    object
+    let lost = delegations.link(&key("a"), None).unwrap();
+    assert_eq!((lost.digest, &*lost.domain), (digest(2), "example.org"));
+    assert_eq!(delegations.with_digest(&digest(2)), None);
 }
 
 #[test]
-fn of_those_that_use_a_jti_the_granted_one_goes_first_then_the_oldest() {
+fn a_jti_stays_with_the_first_that_took_it_until_it_can_be_used_no_more() {
     let delegations = Delegations::default();
-    let first = || {
-        let found = delegations.with_jti(&id("planner"), "jti-1");
-        found.map(|(_, key)| key.name.to_string())
-    };
-    assert_eq!(first(), None);
-    link(&delegations, signed("b", "2027-01-15T08:00:01Z", false));
-    link(&delegations, signed("a", "2027-01-15T08:00:02Z", false));
-    assert_eq!(first().as_deref(), Some("b"), "the oldest");
-    link(&delegations, signed("a", "2027-01-15T08:00:02Z", true));
+    let (a, b) = (key("a"), key("b"));
+    let take =
+        |who: &str, uid: &str, key| delegations.take_jti(&id(who), "jti-1", (uid, key), at(100));
+    assert_eq!(take("planner", "a-uid", &a), Ok(()));
+    assert_eq!(take("planner", "a-uid", &a), Ok(()), "again");
+    assert_eq!(take("planner", "b-uid", &b), Err(key("a")));
     assert_eq!(
-        first().as_deref(),
-        Some("a"),
-        "the one that was granted with it"
+        take("planner", "a-new-uid", &a),
+        Err(key("a")),
+        "another of its name"
     );
+    assert_eq!(
+        take("reader", "b-uid", &b),
+        Ok(()),
+        "each delegator has its own"
+    );
+    delegations.prune(at(99));
+    assert_eq!(take("planner", "b-uid", &b), Err(key("a")));
+    delegations.prune(at(100));
+    assert_eq!(take("planner", "b-uid", &b), Ok(()));
+}
+
+#[test]
+fn after_a_restart_a_jti_is_known_from_what_was_countersigned_with_it() {
+    use base64::Engine as _;
+    let delegations = Delegations::default();
+    let claims =
+        json!({"iss": id("planner").as_str(), "jti": "jti-1", "exp": 1_800_000_100, "more": 1});
+    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims.to_string());
+    let mut object = hop("a", "c", "x");
+    object.spec.statement = Some(format!("header.{payload}.signature"));
+    let taken = |delegations: &Delegations| {
+        let by = ("b-uid", &key("b"));
+        delegations
+            .take_jti(&id("planner"), "jti-1", by, at(100))
+            .is_err()
+    };
+    let unverified = Delegations::default();
+    link(&unverified, object.clone());
+    assert!(!taken(&unverified), "what nobody verified takes nothing");
+    link(&delegations, countersigned(object, 1));
     delegations.link(&key("a"), None);
-    assert_eq!(first().as_deref(), Some("b"));
-    let other = delegations.with_jti(&id("reader"), "jti-1");
-    assert_eq!(other, None, "each delegator has its own");
+    assert!(taken(&delegations), "also when it is gone");
 }
 
 #[test]

@@ -65,7 +65,6 @@ const HOP: &[Change] = &[
     ("ParentSuspended", |it| {
         parent(it).standing = Standing::Suspended("it is suspended".to_owned());
     }),
-    ("Shut", |it| it.closed = Some(because("Shut"))),
     ("DelegatorNotReady", |it| {
         delegator(it).life = Life::Waiting;
     }),

@@ -3,7 +3,9 @@
 use countersign_core::{Constraints, DataClass, TrustDomainName};
 use countersign_statement::agent::Request;
 
-use super::super::observed::{AgentSeen, DelegatorSeen, Life, Observed, OwnerSeen, Signed};
+use super::super::observed::{
+    AgentSeen, DelegatorSeen, Life, Observed, OwnerSeen, ParentSeen, Signed,
+};
 use super::super::plan::plan;
 use super::fixture::{
     agent, assert_held, assert_ready, assert_settles, at, below, delegate, delegator, grant,
@@ -48,7 +50,6 @@ pub(super) fn signed() -> Observed {
     seen.delegation.statement = Some("a.b.c".to_owned());
     seen.signed = Some(Ok(Signed {
         request,
-        used_by: None,
         revoked: false,
     }));
     seen
@@ -92,6 +93,12 @@ const CASES: &[Case] = &[
     },
     Case {
         of: root,
+        reason: "GrantsTooLarge",
+        tells: "write patterns, or several delegations",
+        change: |it| it.delegation.grants[0].resources = vec!["ledger/x".to_owned(); 1025],
+    },
+    Case {
+        of: root,
         reason: "UnknownConstraint",
         tells: "spec.grants has a constraint",
         change: |it| it.delegation.unknown_constraint = true,
@@ -101,6 +108,12 @@ const CASES: &[Case] = &[
         reason: "UnknownOwner",
         tells: "there is no AgentOwner alice: an admin creates it",
         change: |it| it.delegator = DelegatorSeen::Owner(OwnerSeen::Missing),
+    },
+    Case {
+        of: hop,
+        reason: "NotTheDelegate",
+        tells: "an agent hands on only what it was given",
+        change: |it| it.parent = ParentSeen::Stranger,
     },
     Case {
         of: hop,
@@ -285,16 +298,6 @@ const CASES: &[Case] = &[
     },
     Case {
         of: signed,
-        reason: "StatementReplayed",
-        tells: "was used by Delegation finance/earlier already: sign a new one, with a jti of its own",
-        change: |it| {
-            if let Some(Ok(signed)) = &mut it.signed {
-                signed.used_by = Some("finance/earlier".to_owned());
-            }
-        },
-    },
-    Case {
-        of: signed,
         reason: "StatementDiffers",
         tells: "another delegate",
         change: |it| asks(it, |request| request.delegate = id("clerk")),
@@ -381,7 +384,7 @@ fn what_a_refusal_stood_against_is_granted_once_it_is_mended() {
 fn a_refusal_takes_the_readiness_of_what_was_granted_and_keeps_its_statement() {
     for change in [
         (|it: &mut Observed| it.accepted = false) as fn(&mut Observed),
-        |it| it.closed = Some(because("Shut")),
+        |it| it.delegation.unknown_constraint = true,
         |it| parent(it).delegate = Some("other".to_owned()),
     ] {
         let before = granted_hop();
@@ -428,13 +431,30 @@ fn what_a_delegator_signed_before_it_was_posted_is_countersigned_until_its_own_e
     assert_eq!(claims.agent_statement.as_deref(), Some("a.b.c"));
 }
 
+/// The same once it is countersigned, which isn't verified again.
+fn countersigned() -> Observed {
+    with(granted(signed()), |it| it.signed = None)
+}
+
 #[test]
 fn what_a_delegator_signed_is_outdated_when_its_parent_is_countersigned_anew() {
-    let mut seen = granted(signed());
+    assert_ready(&countersigned(), false);
+    let mut seen = countersigned();
     let anew = granted(with(root(), |it| it.now = at(1)));
     parent(&mut seen).chain = anew.recorded.chain;
     seen.now = at(2);
     assert_held(&seen, "Stalled", "StatementOutdated");
     let plan = plan(&seen);
     assert!(message(&plan).contains("sign a new one, in a new Delegation"));
+}
+
+#[test]
+fn a_chain_of_another_delegation_in_its_status_covers_no_statement() {
+    let sibling = granted(with(hop(), |it| {
+        "sibling-uid".clone_into(&mut it.delegation.uid);
+    }));
+    let seen = with(countersigned(), |it| it.recorded = sibling.recorded);
+    let plan = plan(&seen);
+    assert_eq!(plan.grant, None, "nobody has verified its statement");
+    assert_held(&seen, "Stalled", "StatementInvalid");
 }

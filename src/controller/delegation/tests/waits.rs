@@ -184,18 +184,26 @@ fn a_parent_that_waits_holds_back_what_was_granted_below() {
 }
 
 #[test]
-fn a_trust_domain_that_is_not_ready_leaves_alone_what_was_granted() {
-    for granted in [granted(root()), granted_hop()] {
-        let seen = with(granted, |it| {
+fn what_only_stops_new_grants_leaves_alone_what_was_granted() {
+    let stops: [fn(&mut Observed); 3] = [
+        |it| {
             it.domain.ready = Err(because("TrustDomainNotReady"));
             // Without keys nothing verifies.
             it.recorded.chain = None;
-            it.accepted = false;
-            it.closed = Some(because("Shut"));
-        });
-        let plan = plan(&seen);
-        assert_eq!((&plan.grant, &plan.status), (&None, &None));
-        assert_eq!(plan.again, Some(at(60)));
+        },
+        |it| it.closed = Some(because("Shut")),
+        |it| it.clock_off = true,
+    ];
+    for granted in [granted(root()), granted_hop()] {
+        for stop in stops {
+            let seen = with(granted.clone(), |it| {
+                stop(it);
+                it.accepted = false;
+            });
+            let plan = plan(&seen);
+            assert_eq!((&plan.grant, &plan.status), (&None, &None));
+            assert_eq!(plan.again, Some(at(60)));
+        }
     }
 }
 
