@@ -5,9 +5,9 @@ use super::super::observed::{
 };
 use super::super::plan::plan;
 use super::fixture::{
-    RING, agent, as_parent, assert_held, assert_over, assert_ready, assert_says, assert_settles,
-    at, below, delegate, delegator, granted, granted_hop, message, owner, parent, passed, recorded,
-    root, with, written,
+    RING, agent, as_parent, assert_over, assert_ready, assert_says, assert_settles, at, below,
+    delegate, delegator, granted, granted_hop, message, owner, parent, passed, recorded, root,
+    with, written,
 };
 use crate::identity::OwnerState;
 
