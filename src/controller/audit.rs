@@ -115,7 +115,7 @@ fn unavailable(why: &str) -> Refusal {
     Refusal {
         reason: UNAVAILABLE,
         message: format!(
-            "{why}: nothing is granted until it can be recorded, and then by itself; make room for the store of --audit, or reach it. What ends goes on to end"
+            "{why}. Nothing is granted until it can be recorded, and then by itself: see that the store of --audit is there and has room. What ends goes on to end"
         ),
     }
 }

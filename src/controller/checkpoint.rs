@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use countersign_audit::{Checkpoint, CheckpointSigner};
+use countersign_audit::{Checkpoint, CheckpointSigner, CheckpointVerifier, Hash};
 use countersign_statement::{Purpose, checkpoint};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::context::Context;
@@ -20,6 +20,8 @@ use crate::secret::{MANAGED_BY, MANAGED_BY_LABEL};
 const CONFIG_MAP: &str = "countersign-audit-checkpoints";
 /// How often the newest checkpoints are compared with what was published.
 const EVERY: Duration = Duration::from_secs(5);
+/// The published ones are waited for so long at a take-over.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// Signs with the keys of whatever trust domain the chain belongs to.
 pub(crate) struct Checkpoints {
@@ -50,6 +52,71 @@ impl CheckpointSigner for Checkpoints {
             .inspect_err(|why| warn!("can't sign a checkpoint: {why}"))
             .ok()
     }
+}
+
+/// Verifies with the keys of the trust domain in the chain's name.
+pub(crate) struct Trusted {
+    ctx: Weak<Context>,
+}
+
+impl Trusted {
+    pub(crate) fn new(ctx: &Arc<Context>) -> Self {
+        Self {
+            ctx: Arc::downgrade(ctx),
+        }
+    }
+}
+
+impl CheckpointVerifier for Trusted {
+    fn verify(&self, token: &str) -> Result<Checkpoint, String> {
+        let ctx = self.ctx.upgrade().ok_or("the operator is stopping")?;
+        verify(&ctx, token)
+    }
+}
+
+fn verify(ctx: &Context, token: &str) -> Result<Checkpoint, String> {
+    let mut why = "there is no trust domain".to_owned();
+    for name in ctx.domains.names() {
+        let domain = ctx.domains.get(&name);
+        let Some(Ok(keys)) = domain.as_ref().map(|domain| &domain.keys) else {
+            continue;
+        };
+        // Its issuer is checked: the keys of one trust domain vouch for no other's chain.
+        match checkpoint::verify(token, &keys.trusted) {
+            Ok(head) if head.chain.split('/').next() == Some(&name) => {
+                return Ok(Checkpoint {
+                    chain: head.chain,
+                    seq: head.sequence,
+                    hash: Hash::from_bytes(head.hash),
+                    time: head.issued_at,
+                });
+            }
+            Ok(head) => why = format!("trust domain {name} signed for chain {}", head.chain),
+            Err(broken) => why = broken.to_string(),
+        }
+    }
+    Err(why)
+}
+
+/// Tells the log how far its chains had come by what is published: one that was cut off since is
+/// never signed again.
+pub(crate) async fn recall(ctx: &Context) {
+    let maps: Api<ConfigMap> = Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
+    let found = match timeout(LIMIT, maps.get_opt(CONFIG_MAP)).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(why)) => return warn!("can't read the published checkpoints: {why}"),
+        Err(_) => return warn!("can't read the published checkpoints: no answer in time"),
+    };
+    let tokens = found.and_then(|map| map.data).unwrap_or_default();
+    let mut floor = Vec::new();
+    for (chain, token) in tokens {
+        match verify(ctx, &token) {
+            Ok(head) => floor.push(head),
+            // Of a trust domain that is gone, perhaps: nothing is written to its chain either.
+            Err(why) => warn!(chain, "a published checkpoint doesn't verify: {why}"),
+        }
+    }
+    ctx.audit.log().set_floor(floor);
 }
 
 /// Keeps the newest checkpoints in a ConfigMap: each replica those of its own chains. Never

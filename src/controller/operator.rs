@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::audit::Audit;
-use crate::checkpoint::Checkpoints;
+use crate::checkpoint::{Checkpoints, Trusted};
 use crate::context::{Context, Work};
 use crate::delegation::{self, Delegations};
 use crate::event::Events;
@@ -153,6 +153,7 @@ pub async fn run(
         audit,
     );
     log.set_signer(Arc::new(Checkpoints::new(&ctx)));
+    log.set_verifier(Arc::new(Trusted::new(&ctx)));
     ctx.skew.compare(&ctx.clients.reads, &ctx.clock).await;
 
     let mut all = Supervisor::new(GRACE);
@@ -358,6 +359,7 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
         if timeout(DOMAINS_BOUND, ready).await.is_err() {
             warn!("some trust domains are not there yet; looking at identities all the same");
         }
+        crate::checkpoint::recall(&ctx).await;
         follow::everything(&ctx);
         for _ in 0..workers {
             let c = Arc::clone(&ctx);

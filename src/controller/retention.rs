@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_audit::{Checkpoint, CheckpointVerifier, Hash};
-use countersign_statement::checkpoint;
 use jiff::SignedDuration;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use crate::checkpoint::Trusted;
 use crate::context::Context;
 
 /// How often it is looked whether something is old enough.
@@ -23,27 +22,6 @@ pub struct Retention {
     pub days: u32,
     /// The folder of the sealed files.
     pub segments: PathBuf,
-}
-
-/// Verifies with the keys of the trust domain in the chain's name.
-struct Trusted {
-    ctx: Arc<Context>,
-    trust_domain: String,
-}
-
-impl CheckpointVerifier for Trusted {
-    fn verify(&self, token: &str) -> Result<Checkpoint, String> {
-        let domain = self.ctx.domains.get(&self.trust_domain);
-        let keys = domain.as_ref().and_then(|domain| domain.keys.as_ref().ok());
-        let keys = keys.ok_or_else(|| format!("no keys of trust domain {}", self.trust_domain))?;
-        let head = checkpoint::verify(token, &keys.trusted).map_err(|why| why.to_string())?;
-        Ok(Checkpoint {
-            chain: head.chain,
-            seq: head.sequence,
-            hash: Hash::from_bytes(head.hash),
-            time: head.issued_at,
-        })
-    }
 }
 
 /// Seals what is old enough. Never returns.
@@ -73,10 +51,7 @@ async fn seal(
         if of != writer || trust_domain.is_empty() {
             continue; // another replica's, or one that nobody signs
         }
-        let trusted = Trusted {
-            ctx: Arc::clone(ctx),
-            trust_domain: trust_domain.to_owned(),
-        };
+        let trusted = Trusted::new(ctx);
         if let Some((_, path)) = log
             .seal(&chain, before, &retention.segments, &trusted)
             .await?

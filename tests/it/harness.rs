@@ -175,6 +175,8 @@ impl Operator {
             ("--metrics-listen", "none"),
             ("--publish-listen", "none"),
             ("--audit", audit.as_str()),
+            // Each has a file of its own, so each has chains of its own.
+            ("--audit-writer", name),
         ];
         let defaults = defaults
             .into_iter()

@@ -138,7 +138,7 @@ fn ready_agent<'a>(
             &format!("waiting for AgentIdentity {name}, its {role}"),
         ),
         AgentSeen::Found(agent) => match &agent.life {
-            Life::Live { spiffe_id } => Ok((agent, spiffe_id)),
+            Life::Live { spiffe_id } if agent.task.is_some() => Ok((agent, spiffe_id)),
             _ => wait(
                 reason_waiting,
                 &format!(

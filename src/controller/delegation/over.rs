@@ -34,7 +34,8 @@ pub(crate) fn over(seen: &Observed) -> Option<(String, String)> {
     if let Some(why) = agent_over(&seen.delegate, recorded.delegate.as_deref()) {
         return over("DelegateEnded", format!("its delegate {why}"));
     }
-    let end = recorded.expires.or_else(|| seen.latest_end());
+    // A cap that was lowered since counts, too.
+    let end = recorded.expires.into_iter().chain(seen.latest_end()).min();
     if !seen.clock_off && end.is_some_and(|end| end <= seen.now) {
         return over("Expired", "its time is up".to_owned());
     }

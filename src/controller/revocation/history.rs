@@ -21,6 +21,8 @@ use crate::identity::Stage;
 
 /// A log that doesn't answer within this is asked again.
 const LIMIT: Duration = Duration::from_secs(60);
+/// So many records are read at once.
+const PAGE: u32 = 1000;
 /// How long until then.
 const AGAIN: Duration = Duration::from_secs(2);
 /// What was granted so lately may be newer than a watch that hangs: the API server is asked.
@@ -61,22 +63,32 @@ async fn reload(ctx: &Context) -> Result<(), ReloadError> {
     let now = ctx.clock.now();
     let reader = ctx.audit.log().reader();
     let mut over: HashMap<String, (Entry, &'static str)> = HashMap::new();
-    for record in reader.unexpired(now).await? {
-        let entry = record.entry;
-        let over_now = match entry.kind {
-            Kind::IdentityIssued | Kind::IdentityRenewed => issued(ctx, &entry, now).await?,
-            Kind::DelegationGranted => granted(ctx, &entry, now).await?,
-            _ => None,
-        };
-        if let Some(how) = over_now {
-            over.insert(entry.object.uid.clone(), (entry, how));
+    let mut from = None;
+    loop {
+        let (records, next) = reader.unexpired_page(now, from.as_ref(), PAGE).await?;
+        for entry in records.into_iter().map(|record| record.entry) {
+            let over_now = match entry.kind {
+                Kind::IdentityIssued | Kind::IdentityRenewed => issued(ctx, &entry, now).await?,
+                Kind::DelegationGranted => granted(ctx, &entry, now).await?,
+                _ => None,
+            };
+            if let Some(how) = over_now {
+                over.insert(entry.object.uid.clone(), (entry, how));
+            }
+        }
+        match next {
+            Some(next) => from = Some(next),
+            None => break,
         }
     }
     let count = over.len();
-    for (uid, (entry, how)) in over {
-        let known = reader.by_object_uid(&uid).await?;
-        let ended = |kind| matches!(kind, Kind::IdentityEnded | Kind::DelegationEnded);
-        if !known.iter().any(|record| ended(record.entry.kind)) {
+    // What waits to be written are ends, too.
+    while ctx.audit.log().waiting() > 0 {
+        sleep(Duration::from_millis(50)).await;
+    }
+    let uids: Vec<&str> = over.keys().map(String::as_str).collect();
+    for uid in reader.without_end(&uids).await? {
+        if let Some((entry, how)) = over.remove(&uid) {
             ctx.audit.later(late_record(entry, how, now));
         }
     }

@@ -85,6 +85,11 @@ impl Domains {
         self.all.load().get(name).cloned()
     }
 
+    /// Those that a pass has come to the end of.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.all.load().keys().cloned().collect()
+    }
+
     pub(crate) fn put(&self, name: &str, domain: Domain) {
         let domain = Arc::new(domain);
         self.all.rcu(|all| {
