@@ -8,7 +8,7 @@ use countersign_statement::{Chain, Options, TrustedKeys, verify_chain};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PropagationPolicy};
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 
@@ -188,22 +188,27 @@ impl Space {
             .await;
     }
 
-    /// Deletes it and leaves what depends on it to the operator: the collector, which knows of an
-    /// owner reference a moment late, finds none.
+    /// Deletes it and leaves what depends on it to the operator: the collector takes the owner
+    /// references away, as `kubectl delete --cascade=orphan` asks it to.
     pub(super) async fn delete_delegation_alone(&self, name: &str) {
         let (delegations, all) = (self.delegations(), ListParams::default());
         for child in delegations.list(&all).await.unwrap() {
             let parent = child.spec.parent_ref.as_ref().map(|it| it.name.as_str());
             if parent == Some(name) && is(&child, "Ready") {
-                let child = child.name_any();
-                self.until_delegation(&child, "dependent", |it| !dependent_on(it).is_empty())
-                    .await;
-                let free = json!({"metadata": {"ownerReferences": null}});
-                self.merge_delegation(&child, free).await;
+                self.until_delegation(&child.name_any(), "dependent", |it| {
+                    !dependent_on(it).is_empty()
+                })
+                .await;
             }
         }
-        crate::support::delete(&self.delegations(), name).await;
-        crate::support::until_gone(&self.delegations(), name).await;
+        // The collector learns of a reference a moment late.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let params = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Orphan),
+            ..DeleteParams::default()
+        };
+        delegations.delete(name, &params).await.unwrap();
+        crate::support::until_gone(&delegations, name).await;
     }
 
     /// Has the operator look at it by what decides nothing, and gives it a while to.

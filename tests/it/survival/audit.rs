@@ -34,7 +34,7 @@ async fn while_the_disk_is_full_nothing_is_granted_and_all_that_ends_ends() {
     disk.fill();
     for message in scene.in_trouble().await {
         assert!(message.contains("database or disk is full"), "{message}");
-        assert!(message.contains("nothing is granted until"), "{message}");
+        assert!(message.contains("Nothing is granted until"), "{message}");
     }
 
     disk.make_room();
@@ -58,7 +58,7 @@ async fn while_the_database_is_gone_nothing_is_granted_and_all_that_ends_ends() 
     server.down();
     let gone = Instant::now();
     for message in scene.in_trouble().await {
-        assert!(message.contains("nothing is granted until"), "{message}");
+        assert!(message.contains("Nothing is granted until"), "{message}");
     }
     for n in 0.. {
         if gone.elapsed() > OUTAGE {
@@ -174,8 +174,17 @@ async fn an_operator_that_starts_while_the_database_is_gone_ends_what_ends() {
 }
 
 /// In every namespace, with this log.
-pub(super) fn arguments(url: &str) -> [&str; 4] {
-    ["--secret-namespaces", "*", "--audit", url]
+/// Those of one after the other: they go on in one chain.
+pub(super) fn arguments(url: &str) -> [&str; 6] {
+    let writer = "operator";
+    [
+        "--secret-namespaces",
+        "*",
+        "--audit",
+        url,
+        "--audit-writer",
+        writer,
+    ]
 }
 
 /// Agents and delegations from before the trouble: of each, some end in it.

@@ -80,6 +80,14 @@ async fn rows_that_are_gone_at_the_end_are_missed_by_the_published_checkpoint() 
     let report = book.verify(&anchors).await;
     let finding = &report.chains[0].findings[0];
     assert_eq!((finding.seq, finding.tampering), (2, Tampering::CutOff));
+
+    // Nor does an operator go on from there as if nothing had been.
+    forget_lease(&world).await;
+    let third = world.operator("third", &arguments(&url));
+    third.until_leading().await;
+    space.create_agent("five").await;
+    let message = space.until_refused("five", "AuditUnavailable").await;
+    assert!(message.contains("cut off or rewritten"), "{message}");
 }
 
 #[tokio::test]
