@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the controllers against the cluster of KUBECONFIG, or the one this pod is in
-    Run(Run),
+    Run(Box<Run>),
     /// Print the CRDs and the admission policies, for kubectl apply --server-side -f -
     Crds,
     /// Print the kinds of tasks that are compiled in, as TaskKinds

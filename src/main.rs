@@ -12,7 +12,7 @@ use crate::args::{Arguments, Command};
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Run(arguments) => run::run(arguments),
+        Command::Run(arguments) => run::run(*arguments),
         Command::Crds => print::crds(),
         Command::Taskkinds => print::task_kinds(),
         Command::Completion { shell } => print::completion(shell),
