@@ -54,7 +54,7 @@ pub(crate) struct Run {
     /// Where /healthz, /readyz and /metrics are served, in plain HTTP; 'none' for nowhere
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(crate) metrics_listen: Listen,
-    /// The audit log, without which nothing is granted: 'sqlite:<path>' for one replica, or
+    /// The audit log, without which nothing is granted: 'sqlite:PATH' for one replica, or
     /// 'postgres://user:password@host/database' for several
     #[arg(
         long,

@@ -23,7 +23,7 @@ const LOOK_UP: Duration = Duration::from_secs(5);
 /// Somebody who goes through all records with a filter that few pass can wait.
 const SCAN: Duration = Duration::from_secs(60);
 
-/// Reads a store, and can't do more. What it returns was not verified: that is [`crate::verify`].
+/// Reads a store, and can't do more. What it returns was not verified: that is [`crate::verify()`].
 #[derive(Clone)]
 pub struct Reader {
     pub(crate) pool: AnyPool,

@@ -110,7 +110,7 @@ struct ExportArgs {
     /// Only of this kind, such as DelegationGranted
     #[arg(long, value_parser = kind)]
     kind: Option<Kind>,
-    /// Only of this chain, <trust domain>/<writer>
+    /// Only of this chain, TRUST-DOMAIN/WRITER
     #[arg(long)]
     chain: Option<String>,
 }

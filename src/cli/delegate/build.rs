@@ -48,7 +48,7 @@ pub(super) struct What {
     /// How many hops there may be below
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=15))]
     pub(super) max_depth: i64,
-    /// Its name; default: <from>-to-<to>
+    /// Its name; default: FROM-to-TO
     #[arg(long)]
     pub(super) name: Option<String>,
 }
