@@ -101,8 +101,9 @@ async fn a_deleted_parent_ends_its_children_without_the_collector() {
     space.agents(&["a", "b", "c"]).await;
     space.chain(&["a", "b", "c"]).await;
     space.delete_delegation_alone("to-a").await;
-    space.until_ended("to-b", &["ParentEnded"]).await;
-    space.until_ended("to-c", &["ParentEnded"]).await;
+    for name in ["to-b", "to-c"] {
+        space.until_ended_or_collected(name, &["ParentEnded"]).await;
+    }
 }
 
 #[tokio::test]

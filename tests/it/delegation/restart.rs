@@ -64,7 +64,7 @@ async fn what_was_deleted_or_replaced_while_it_was_down_is_revoked_on_return() {
         ("of-owner", "OwnerDeparted", &of_owner),
     ] {
         assert!(published.lists(&digest(it)).await, "{name}");
-        space.until_ended(name, &[reason]).await;
+        space.until_ended_or_collected(name, &[reason]).await;
     }
     // What nothing happened to is as it was.
     let now = space.until_in_force("to-kept").await;

@@ -162,6 +162,28 @@ impl Space {
         it
     }
 
+    /// The same, of one whose parent was deleted: the collector may have taken it along, for it learns
+    /// late of whom it is to spare.
+    pub(super) async fn until_ended_or_collected(
+        &self,
+        name: &str,
+        reasons: &[&str],
+    ) -> Option<Delegation> {
+        let all = self.delegations();
+        crate::harness::eventually("the end of a child", async || {
+            let Some(it) = all.get_opt(name).await.unwrap() else {
+                return Some(None);
+            };
+            let completed = find(&it, "Completed");
+            let over = completed.is_some_and(|it| reasons.contains(&it.reason.as_str()));
+            over.then(|| {
+                assert_ended(&it);
+                Some(it)
+            })
+        })
+        .await
+    }
+
     /// Waits until all of the namespace are over; gives how long that took from `since`.
     pub(super) async fn until_all_ended(&self, count: usize, since: Instant) -> Duration {
         let all = self.delegations();

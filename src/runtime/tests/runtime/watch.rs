@@ -144,6 +144,7 @@ async fn what_happened_during_a_cut_is_made_up_for() {
     put(&maps, "gone", "1").await;
     let followed = follow(Api::namespaced(clients(proxy.config()).reads, &namespace));
     followed.tells(&["kept ->1", "gone ->1"]).await;
+    followed.store.wait_synced().await; // what is told comes before the end of the listing
     proxy.cut();
     delete(&maps, "gone").await;
     put(&maps, "made", "1").await;
