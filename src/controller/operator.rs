@@ -376,9 +376,9 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
             }
         }
         team.shutdown().await;
-        // What was known of keys and ends is history as soon as another leads.
+        // What was known of ends is history as soon as another leads; the keys stay for the last
+        // checkpoints, and nothing else is signed or served by who doesn't lead.
         ctx.revocations.set_complete(false);
-        ctx.domains.clear();
     }
 }
 
