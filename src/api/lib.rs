@@ -33,6 +33,7 @@ mod crds;
 mod credential;
 mod delegation;
 mod delegation_status;
+mod domain;
 mod grant;
 mod immutable;
 mod manifests;
@@ -60,6 +61,7 @@ pub use delegation_status::{
     DelegateStatus, DelegationReference, DelegationStatus, DelegatorStatus, RootOwner,
     RootRequester, RootStatus,
 };
+pub use domain::{of_domain, to_domain};
 pub use grant::{Constraints, DataClass, Grant};
 pub use manifests::manifests;
 pub use reference::{NamespacedReference, Reference, TaskReference};

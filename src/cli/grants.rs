@@ -1,39 +1,7 @@
-//! Grants: from the API's types into the domain's, and in one line.
+//! Grants in one line.
 
-use countersign_api as api;
-use countersign_core::{Constraints, DataClass, Grant};
+use countersign_core::Grant;
 use jiff::Timestamp;
-
-/// Grants of the API. One with a constraint that isn't known here grants nothing, as in the
-/// operator.
-pub(crate) fn of_api(grants: &[api::Grant]) -> Vec<Grant> {
-    grants.iter().filter_map(one).collect()
-}
-
-fn one(grant: &api::Grant) -> Option<Grant> {
-    let constraints = &grant.constraints;
-    constraints.unknown.is_empty().then(|| Grant {
-        actions: grant.actions.clone(),
-        resources: grant.resources.clone(),
-        constraints: Constraints {
-            max_data_class: constraints.max_data_class.map(data_class),
-            audiences: constraints.audiences.clone(),
-            not_after: constraints.not_after.as_ref().map(|it| whole(it.0)),
-            max_calls: constraints
-                .max_calls
-                .map(|calls| u64::try_from(calls).unwrap_or(0)),
-        },
-    })
-}
-
-fn data_class(class: api::DataClass) -> DataClass {
-    match class {
-        api::DataClass::Public => DataClass::Public,
-        api::DataClass::Internal => DataClass::Internal,
-        api::DataClass::Confidential => DataClass::Confidential,
-        api::DataClass::Restricted => DataClass::Restricted,
-    }
-}
 
 /// Without the fraction of a second.
 pub(crate) fn whole(moment: Timestamp) -> Timestamp {

@@ -168,7 +168,7 @@ fn table(taken: &[&Delegation]) -> String {
                 .state
                 .as_str()
                 .to_owned(),
-            grants::line(&grants::of_api(&it.spec.grants)),
+            grants::line(&countersign_api::to_domain(&it.spec.grants)),
         ]
     });
     let mut text = columns(

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// The reason of whatever isn't granted because it can't be recorded.
-pub(crate) const UNAVAILABLE: &str = "AuditUnavailable";
+const UNAVAILABLE: &str = "AuditUnavailable";
 
 /// The log.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(crate) struct Audit {
     next: AtomicU64,
     /// Something was refused since the last look.
     refused: AtomicBool,
+    /// It is known how far the chains had come, by what is published.
+    recalled: AtomicBool,
 }
 
 /// One who waits for a record.
@@ -58,7 +60,14 @@ impl Audit {
             waiting: Mutex::default(),
             next: AtomicU64::new(0),
             refused: AtomicBool::new(false),
+            recalled: AtomicBool::new(false),
         }
+    }
+
+    /// Nothing is granted before it is known how far the chains had come: one that was cut off
+    /// must not go on as if nothing had been.
+    pub(crate) fn set_recalled(&self, recalled: bool) {
+        self.recalled.store(recalled, Ordering::Release);
     }
 
     /// Records what is about to be granted. Without its record nothing is.
@@ -72,6 +81,9 @@ impl Audit {
 
     async fn record(&self, entry: Entry) -> Result<(), String> {
         self.log.health()?;
+        if !self.recalled.load(Ordering::Acquire) {
+            return Err("the published checkpoints have not been read yet".to_owned());
+        }
         let slow = || "the audit log is slow".to_owned();
         let overdue = |at: &Instant| at.elapsed() > PATIENCE;
         if self

@@ -20,8 +20,10 @@ use crate::secret::{MANAGED_BY, MANAGED_BY_LABEL};
 const CONFIG_MAP: &str = "countersign-audit-checkpoints";
 /// How often the newest checkpoints are compared with what was published.
 const EVERY: Duration = Duration::from_secs(5);
-/// The published ones are waited for so long at a take-over.
+/// The published ones are waited for so long.
 const LIMIT: Duration = Duration::from_secs(5);
+/// After that they are asked for again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Signs with the keys of whatever trust domain the chain belongs to.
 pub(crate) struct Checkpoints {
@@ -100,23 +102,30 @@ fn verify(ctx: &Context, token: &str) -> Result<Checkpoint, String> {
 
 /// Tells the log how far its chains had come by what is published: one that was cut off since is
 /// never signed again.
-pub(crate) async fn recall(ctx: &Context) {
+async fn recall(ctx: &Context) -> Result<(), String> {
     let maps: Api<ConfigMap> = Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
-    let found = match timeout(LIMIT, maps.get_opt(CONFIG_MAP)).await {
-        Ok(Ok(found)) => found,
-        Ok(Err(why)) => return warn!("can't read the published checkpoints: {why}"),
-        Err(_) => return warn!("can't read the published checkpoints: no answer in time"),
-    };
-    let tokens = found.and_then(|map| map.data).unwrap_or_default();
+    let found = timeout(LIMIT, maps.get_opt(CONFIG_MAP)).await;
+    let found = found.map_err(|_| "no answer in time".to_owned())?;
+    let tokens = found.map_err(|why| why.to_string())?;
     let mut floor = Vec::new();
-    for (chain, token) in tokens {
+    for (chain, token) in tokens.and_then(|map| map.data).unwrap_or_default() {
         match verify(ctx, &token) {
             Ok(head) => floor.push(head),
-            // Of a trust domain that is gone, perhaps: nothing is written to its chain either.
-            Err(why) => warn!(chain, "a published checkpoint doesn't verify: {why}"),
+            // Of a trust domain that is gone or isn't there yet, or by a key that is distrusted.
+            Err(why) => debug!(chain, "a published checkpoint doesn't verify: {why}"),
         }
     }
     ctx.audit.log().set_floor(floor);
+    Ok(())
+}
+
+/// Recalls until that worked: nothing is granted before. Beside all other work, for no end waits.
+pub(crate) async fn recall_first(ctx: &Context) {
+    while let Err(why) = recall(ctx).await {
+        warn!("can't read the published checkpoints, so that nothing is granted: {why}");
+        sleep(AGAIN).await;
+    }
+    ctx.audit.set_recalled(true);
 }
 
 /// Keeps the newest checkpoints in a ConfigMap: each replica those of its own chains. Never
@@ -128,18 +137,30 @@ pub(crate) async fn publish(ctx: &Context) {
         if !ctx.gate.leads() {
             continue;
         }
-        let newest = ctx.audit.log().latest_checkpoints().into_iter();
-        let newest: BTreeMap<String, String> = newest
-            .map(|it| (it.checkpoint.chain.replace('/', "."), it.token))
-            .collect();
+        let newest = newest_of(ctx);
         if newest.is_empty() || newest == published {
             continue;
         }
+        // What is there is known before anything takes its place, also where its trust domain had
+        // no keys at the first look.
+        if let Err(why) = recall(ctx).await {
+            debug!("can't read the published checkpoints: {why}");
+            continue;
+        }
+        let newest = newest_of(ctx); // without what the floor refuses
         match put(ctx, &newest).await {
             Ok(()) => published = newest,
             Err(why) => debug!("can't publish checkpoints: {why}"),
         }
     }
+}
+
+/// The newest checkpoint of each chain, by the key that it is published under.
+fn newest_of(ctx: &Context) -> BTreeMap<String, String> {
+    let newest = ctx.audit.log().latest_checkpoints().into_iter();
+    newest
+        .map(|it| (it.checkpoint.chain.replace('/', "."), it.token))
+        .collect()
 }
 
 async fn put(

@@ -45,6 +45,8 @@ const LEASE: &str = "countersign-operator";
 const WATCH_BOUND: f64 = 2.5;
 /// A new leader waits at most so long for its trust domains before it looks at identities.
 const DOMAINS_BOUND: Duration = Duration::from_secs(10);
+/// It waits so long, at most, for the published checkpoints.
+const RECALL_BOUND: Duration = Duration::from_millis(500);
 /// How often gauges are computed.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// What was recorded is signed at the latest so long after: what is cut off before isn't noticed.
@@ -359,7 +361,8 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
         if timeout(DOMAINS_BOUND, ready).await.is_err() {
             warn!("some trust domains are not there yet; looking at identities all the same");
         }
-        crate::checkpoint::recall(&ctx).await;
+        // A moment, so that nothing is refused for it; no end waits longer.
+        let recalled = timeout(RECALL_BOUND, crate::checkpoint::recall_first(&ctx)).await;
         follow::everything(&ctx);
         for _ in 0..workers {
             let c = Arc::clone(&ctx);
@@ -367,6 +370,13 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
         }
         let c = Arc::clone(&ctx);
         team.spawn(async move { crate::revocation::follow(&c).await });
+        let c = Arc::clone(&ctx);
+        team.spawn(async move {
+            if recalled.is_err() {
+                crate::checkpoint::recall_first(&c).await;
+            }
+            std::future::pending().await // a member who ends ends the process
+        });
         tokio::select! {
             () = lost => warn!("lost the lease: nothing is written any more"),
             ended = team.join_next() => {
@@ -379,6 +389,7 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
         // What was known of ends is history as soon as another leads; the keys stay for the last
         // checkpoints, and nothing else is signed or served by who doesn't lead.
         ctx.revocations.set_complete(false);
+        ctx.audit.set_recalled(false);
     }
 }
 

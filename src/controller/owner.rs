@@ -25,7 +25,7 @@ impl Owner {
                 api::OwnerState::Suspended => OwnerState::Suspended,
                 api::OwnerState::Departed => OwnerState::Departed,
             },
-            grants: crate::grant::grants(&spec.grants),
+            grants: api::to_domain(&spec.grants),
             subjects: spec.subjects.iter().map(subject).collect(),
         }
     }

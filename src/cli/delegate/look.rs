@@ -10,7 +10,6 @@ use kube::api::Api;
 use super::build::{From, Places, What};
 use super::check::{Above, Delegate};
 use crate::cluster::{Connected, explain, get};
-use crate::grants;
 use crate::standing::{Standing, State};
 use crate::world::{Key, delegate_of};
 
@@ -97,7 +96,7 @@ fn of_owner(name: &str, owner: &AgentOwner) -> Above {
     let active = owner.spec.desired_state == OwnerState::Active;
     Above {
         name: format!("owner {name}"),
-        grants: grants::of_api(&owner.spec.grants),
+        grants: countersign_api::to_domain(&owner.spec.grants),
         ends: None,
         depth: 0,
         max_depth: MAX_DEPTH,
@@ -126,8 +125,8 @@ pub(super) fn of_parent(parent: &Delegation) -> Above {
     Above {
         name: format!("delegation {key}"),
         grants: match status.grants.as_slice() {
-            [] => grants::of_api(&parent.spec.grants),
-            effective => grants::of_api(effective),
+            [] => countersign_api::to_domain(&parent.spec.grants),
+            effective => countersign_api::to_domain(effective),
         },
         ends: status.expiration_time.map(|it| it.0),
         depth: own.as_ref().map_or(depth, |(claims, _)| claims.depth),

@@ -28,7 +28,7 @@ use crate::failure::{Failure, Outcome};
 use crate::standing::{Standing, State};
 use crate::text::{clean, relative, time};
 use crate::world::Key;
-use crate::{clock, grants, output};
+use crate::{clock, output};
 
 /// `--wait` waits so long at most.
 const WAIT: Duration = Duration::from_secs(10);
@@ -104,7 +104,7 @@ pub(crate) async fn run(cluster: &Cluster, args: &DelegateArgs) -> Outcome {
     let above = look::above(&client, what, parent.as_ref()).await?;
     let (delegate, longest) = look::delegate(&client, &places.delegate).await;
     let asked = Asked {
-        grants: grants::of_api(&delegation.spec.grants),
+        grants: countersign_api::to_domain(&delegation.spec.grants),
         expires_after: what.expires_after,
         max_depth: what.max_depth,
         longest,

@@ -47,7 +47,7 @@ pub(super) fn statement(delegation: &api::Delegation, signing: &Signing<'_>) -> 
         expires_at: issued_at.checked_add(life).context("its end")?,
         max_depth: signing.depth.saturating_add(below),
         parent: Digest::parse(signing.parent_digest).context("the parent's status.digest")?,
-        grants: grants::of_api(&spec.grants),
+        grants: countersign_api::to_domain(&spec.grants),
     };
     let key = PrivateKey::from_pem(signing.key).map_err(|why| anyhow!("--sign: {why}"))?;
     let chain = CertificateDer::pem_slice_iter(signing.chain.as_bytes())

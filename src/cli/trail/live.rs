@@ -6,7 +6,6 @@ use kube::ResourceExt as _;
 
 use super::model::{End, Hop, Identity, Trail};
 use super::subject::Subject;
-use crate::grants;
 use crate::standing::{Standing, State};
 use crate::world::{Key, World, delegate_of, delegator_of, is_below};
 
@@ -213,8 +212,8 @@ fn hop(delegation: &Delegation) -> Hop {
         expires: status.expiration_time.map(|it| it.0),
         digest: status.digest.unwrap_or_default(),
         grants: match status.grants.as_slice() {
-            [] => grants::of_api(&delegation.spec.grants),
-            effective => grants::of_api(effective),
+            [] => countersign_api::to_domain(&delegation.spec.grants),
+            effective => countersign_api::to_domain(effective),
         },
         end: (standing.state == State::Over).then(|| End {
             time: status.finished_time.map(|it| it.0).or(standing.since),

@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::node::{Node, NodeKind};
-use crate::grants;
 use crate::standing::{Standing, State};
 use crate::world::{Key, World, delegate_of, is_below, parent_of};
 
@@ -74,7 +73,7 @@ impl<'a> Builder<'a> {
         let mut node = Node::new(NodeKind::Owner, None, name.to_owned(), standing(owner));
         if let Some(owner) = owner {
             node.uid = owner.uid().unwrap_or_default();
-            node.grants = grants::of_api(&owner.spec.grants);
+            node.grants = countersign_api::to_domain(&owner.spec.grants);
         }
         let mut reached = BTreeSet::new();
         let world = self.world;
@@ -137,8 +136,8 @@ impl<'a> Builder<'a> {
         node.uid = delegation.uid().unwrap_or_default();
         node.expires = ends;
         node.grants = match status.map(|it| it.grants.as_slice()) {
-            Some(effective) if !effective.is_empty() => grants::of_api(effective),
-            _ => grants::of_api(&delegation.spec.grants),
+            Some(effective) if !effective.is_empty() => countersign_api::to_domain(effective),
+            _ => countersign_api::to_domain(&delegation.spec.grants),
         };
         node
     }
@@ -185,7 +184,7 @@ impl<'a> Builder<'a> {
         node.spiffe_id = status.and_then(|it| it.spiffe_id.clone());
         let answers = &identity.spec.owner_ref.name;
         node.owner = (answers != owner).then(|| answers.clone());
-        node.grants = grants::of_api(&identity.spec.grants);
+        node.grants = countersign_api::to_domain(&identity.spec.grants);
         node.children.push(task(identity, key.namespace));
         node
     }

@@ -91,7 +91,7 @@ pub(crate) async fn execute(
 }
 
 /// Puts a version into its place; a statement that isn't held any more is gone.
-pub(crate) fn relink(ctx: &Context, key: &ObjectKey, object: &Object) {
+fn relink(ctx: &Context, key: &ObjectKey, object: &Object) {
     if let Some(lost) = ctx.delegations.link(key, Some(&object.facts)) {
         ctx.revocations.gone(lost);
     }

@@ -21,6 +21,7 @@ use super::{parse, signed};
 use crate::context::Context;
 use crate::identity::{Admits, OwnerState, Refusal, Stage};
 use crate::owner::Owner;
+use crate::trust_domain::Domain;
 
 /// Looks, mostly at what the watches have brought. The API server itself is asked where absence
 /// would end something: that a watch doesn't show an object proves nothing.
@@ -33,12 +34,20 @@ pub(crate) async fn observe(ctx: &Context, object: &api::Delegation) -> kube::Re
         latched(object, |it| it.delegate.as_ref().map(|it| it.uid.as_str())),
     )
     .await?;
-    let domain = domain(ctx, &delegate);
-    let chain = domain
-        .name
-        .as_ref()
-        .and_then(|name| verified(ctx, name.as_str(), &parse::statements(object), now));
+    // One look at it: its keys may change from one moment to the next.
+    let known = match &delegate {
+        AgentSeen::Found(agent) => ctx.domains.get(&agent.trust_domain),
+        AgentSeen::Missing => None,
+    };
+    let mut domain = domain(&delegate, known.as_deref());
+    let chain = known.and_then(|known| verified(&known, &parse::statements(object), now));
     let recorded = parse::recorded(object, chain);
+    if delegation.statement.is_some() && !recorded.granted && !ctx.revocations.complete() {
+        domain.ready = Err(Refusal {
+            reason: "RevocationsUnknown",
+            message: "what ended before this replica led is being looked up: whether the certificate of spec.statement is revoked can't be said yet".to_owned(),
+        });
+    }
     let over = recorded.completed.is_some() || delegation.revoked || delegation.deleting;
     let (delegator, parent) = if over {
         (DelegatorSeen::Agent(AgentSeen::Missing), ParentSeen::None)
@@ -139,7 +148,7 @@ fn seen(stage: Stage, object: &api::AgentIdentity) -> Agent {
         },
         trust_domain: object.spec.trust_domain_ref.name.clone(),
         owner: object.spec.owner_ref.name.clone(),
-        grants: crate::grant::grants(&object.spec.grants),
+        grants: api::to_domain(&object.spec.grants),
         deadline: status
             .and_then(|status| status.deadline_time.as_ref())
             .map(|time| time.0),
@@ -245,7 +254,9 @@ async fn parent(
             .and_then(|status| status.delegate.as_ref())
             .map(|delegate| delegate.uid.clone()),
         standing: standing(ctx, &key, now).unwrap_or(Standing::Waiting),
-        chain: domain.and_then(|domain| verified(ctx, domain, &parse::statements(&object), now)),
+        chain: domain
+            .and_then(|domain| ctx.domains.get(domain))
+            .and_then(|domain| verified(&domain, &parse::statements(&object), now)),
         root: status
             .and_then(|status| status.root.as_ref())
             .map(parse::root),
@@ -271,16 +282,10 @@ fn known_to(delegator: &DelegatorSeen, recorded: &Recorded, parent: ParentSeen) 
 }
 
 /// The chain, if it verifies with what the trust domain trusts now.
-fn verified(
-    ctx: &Context,
-    domain: &str,
-    statements: &[&str],
-    now: Timestamp,
-) -> Option<Arc<Chain>> {
+fn verified(domain: &Domain, statements: &[&str], now: Timestamp) -> Option<Arc<Chain>> {
     if statements.is_empty() {
         return None;
     }
-    let domain = ctx.domains.get(domain)?;
     let keys = domain.keys.as_ref().ok()?;
     let verified = keys.verifier.verify(statements, now, &Options::default());
     verified
@@ -288,24 +293,19 @@ fn verified(
         .ok()
 }
 
-fn domain(ctx: &Context, delegate: &AgentSeen) -> DomainSeen {
-    let name = match delegate {
-        AgentSeen::Found(agent) => &agent.trust_domain,
-        AgentSeen::Missing => {
-            return DomainSeen {
-                name: None,
-                max_lifetime_seconds: 0,
-                ready: Ok(()),
-            };
-        }
+fn domain(delegate: &AgentSeen, known: Option<&Domain>) -> DomainSeen {
+    let AgentSeen::Found(agent) = delegate else {
+        return DomainSeen {
+            name: None,
+            max_lifetime_seconds: 0,
+            ready: Ok(()),
+        };
     };
-    let domain = ctx.domains.get(name);
+    let name = &agent.trust_domain;
     DomainSeen {
         name: parse::trust_domain(name),
-        max_lifetime_seconds: domain
-            .as_ref()
-            .map_or(0, |domain| domain.max_delegation_seconds),
-        ready: match domain.as_ref().map(|domain| &domain.keys) {
+        max_lifetime_seconds: known.map_or(0, |known| known.max_delegation_seconds),
+        ready: match known.map(|known| &known.keys) {
             Some(Ok(_)) => Ok(()),
             Some(Err(why)) => Err(Refusal::clone(why)),
             None => Err(Refusal {

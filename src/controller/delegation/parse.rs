@@ -12,7 +12,6 @@ use kube::ResourceExt as _;
 use super::observed::{Delegation, From, ObjectName, Recorded, Root, Shown};
 use super::plan::Status;
 use crate::condition::condition;
-use crate::grant::{grants, to_api};
 use crate::identity::{created, requester};
 
 /// What an object asks for.
@@ -38,7 +37,7 @@ pub(crate) fn delegation(object: &api::Delegation) -> Delegation {
         },
         to: named(&spec.to),
         parent: spec.parent_ref.as_ref().map(named),
-        grants: grants(&spec.grants),
+        grants: api::to_domain(&spec.grants),
         unknown_constraint: spec
             .grants
             .iter()
@@ -76,7 +75,7 @@ pub(crate) fn recorded(object: &api::Delegation, chain: Option<Arc<Chain>>) -> R
         finished: time(&status.finished_time),
         shown: Shown {
             depth: status.depth.and_then(|depth| u8::try_from(depth).ok()),
-            grants: grants(&status.grants),
+            grants: api::to_domain(&status.grants),
             root: status.root.as_ref().map(root),
             delegator: status
                 .delegator
@@ -160,7 +159,7 @@ pub(crate) fn status(
                 name: parent.name.clone(),
                 uid: uid.clone(),
             }),
-        grants: to_api(&plan.shown.grants),
+        grants: api::of_domain(&plan.shown.grants),
         issue_time: plan.issued.map(Time),
         expiration_time: plan.expires.map(Time),
         digest: plan.digest.as_ref().map(ToString::to_string),

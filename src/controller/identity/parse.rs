@@ -29,7 +29,7 @@ pub(crate) fn identity(object: &api::AgentIdentity) -> Identity {
             name: spec.task_ref.name.clone(),
             uid: spec.task_ref.uid.clone(),
         },
-        grants: crate::grant::grants(&spec.grants),
+        grants: api::to_domain(&spec.grants),
         delivery: match credential.delivery {
             api::Delivery::Secret => Delivery::Secret {
                 name: secret_name(object),

@@ -158,8 +158,9 @@ async fn granted(
             None => (false, Some("Vanished")),
         },
     };
-    // A statement that its delegation doesn't hold was never shown, or was replaced.
-    if !holds && now.duration_since(entry.time) > RECENT || how == Some("Vanished") {
+    // Never shown, or replaced. Should it be on its way into a status just now, the list leaves it
+    // out as soon as the watch shows that.
+    if !holds {
         ctx.revocations.gone(Granted {
             digest,
             expires: delegation.expires,

@@ -15,7 +15,7 @@ mod publish;
 mod reconcile;
 mod stored;
 
-pub(crate) use domain::{Domains, Signing};
+pub(crate) use domain::{Domain, Domains, Signing};
 pub(crate) use keys::{KEYS_LABEL, Keys};
 pub(crate) use plan::refusal;
 pub(crate) use reconcile::reconcile;
