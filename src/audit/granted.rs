@@ -9,12 +9,12 @@ use crate::batch::signed;
 use crate::columns::text;
 use crate::error::AuditError;
 use crate::reader::Reader;
-use crate::record::{Record, Stored, select};
+use crate::record::{Record, Stored, select, with_stretches};
 
 /// Records in memory, beside those that are returned.
 const PAGE: u32 = 1000;
-/// UIDs in one query.
-const UIDS: usize = 1000;
+/// UIDs in one query: each is looked for in every stretch.
+const UIDS: usize = 100;
 
 /// After which record [`Reader::unexpired_page`] goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,16 +97,17 @@ impl Reader {
     pub async fn without_end(&self, uids: &[&str]) -> Result<Vec<String>, AuditError> {
         // One parameter for all: so that it is one statement, however many they are.
         let sql = match self.postgres {
-            true => {
-                "SELECT DISTINCT object_uid FROM records WHERE object_uid IN \
-                 (SELECT json_array_elements_text($1::text::json)) \
-                 AND kind IN ('IdentityEnded', 'DelegationEnded')"
-            }
-            false => {
-                "SELECT DISTINCT object_uid FROM records WHERE object_uid IN \
-                 (SELECT value FROM json_each($1)) \
-                 AND kind IN ('IdentityEnded', 'DelegationEnded')"
-            }
+            true => with_stretches!(
+                "SELECT DISTINCT object_uid FROM stretches \
+                 CROSS JOIN json_array_elements_text($1::text::json) AS uids (value) \
+                 JOIN records ON seq / 4096 = stretch AND object_uid = value \
+                 WHERE kind IN ('IdentityEnded', 'DelegationEnded')"
+            ),
+            false => with_stretches!(
+                "SELECT DISTINCT object_uid FROM stretches CROSS JOIN json_each($1) AS uids \
+                 CROSS JOIN records ON seq / 4096 = stretch AND object_uid = uids.value \
+                 WHERE kind IN ('IdentityEnded', 'DelegationEnded')"
+            ),
         };
         let mut ended: HashSet<String> = HashSet::new();
         for some in uids.chunks(UIDS) {

@@ -12,7 +12,7 @@ use crate::batch::{signed, unsigned};
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::entry::Kind;
 use crate::error::AuditError;
-use crate::record::{Record, Stored, select};
+use crate::record::{Record, Stored, select, select_by};
 use crate::store::{ACQUIRE, Store};
 
 /// The most that one look-up returns: the oldest.
@@ -98,11 +98,7 @@ impl Reader {
     /// # Errors
     /// If the store can't be read, as with all of these.
     pub async fn by_serial(&self, serial: &str) -> Result<Vec<Record>, AuditError> {
-        self.find(
-            select!("WHERE serial = $1 ORDER BY time, seq LIMIT 10000"),
-            serial,
-        )
-        .await
+        self.find(select_by!("serial"), serial).await
     }
 
     /// About the identity with this SPIFFE ID, and the delegations to it.
@@ -110,11 +106,7 @@ impl Reader {
     /// # Errors
     /// See [`Reader::by_serial`].
     pub async fn by_spiffe_id(&self, id: &str) -> Result<Vec<Record>, AuditError> {
-        self.find(
-            select!("WHERE spiffe_id = $1 ORDER BY time, seq LIMIT 10000"),
-            id,
-        )
-        .await
+        self.find(select_by!("spiffe_id"), id).await
     }
 
     /// About the Delegation with this UID.
@@ -122,11 +114,7 @@ impl Reader {
     /// # Errors
     /// See [`Reader::by_serial`].
     pub async fn by_delegation_uid(&self, uid: &str) -> Result<Vec<Record>, AuditError> {
-        self.find(
-            select!("WHERE delegation_uid = $1 ORDER BY time, seq LIMIT 10000"),
-            uid,
-        )
-        .await
+        self.find(select_by!("delegation_uid"), uid).await
     }
 
     /// About the hop whose statement has this digest.
@@ -134,11 +122,7 @@ impl Reader {
     /// # Errors
     /// See [`Reader::by_serial`].
     pub async fn by_digest(&self, digest: &str) -> Result<Vec<Record>, AuditError> {
-        self.find(
-            select!("WHERE digest = $1 ORDER BY time, seq LIMIT 10000"),
-            digest,
-        )
-        .await
+        self.find(select_by!("digest"), digest).await
     }
 
     /// About the object with this UID.
@@ -146,11 +130,7 @@ impl Reader {
     /// # Errors
     /// See [`Reader::by_serial`].
     pub async fn by_object_uid(&self, uid: &str) -> Result<Vec<Record>, AuditError> {
-        self.find(
-            select!("WHERE object_uid = $1 ORDER BY time, seq LIMIT 10000"),
-            uid,
-        )
-        .await
+        self.find(select_by!("object_uid"), uid).await
     }
 
     /// The record at this place.

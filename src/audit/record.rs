@@ -45,6 +45,34 @@ macro_rules! select {
 }
 pub(crate) use select;
 
+/// Every stretch that has records, as `stretches(stretch)`: one step in an index for each. See
+/// [`crate::store`] for what a stretch is.
+macro_rules! with_stretches {
+    ($rest:expr) => {
+        concat!(
+            "WITH RECURSIVE stretches (stretch) AS (SELECT MIN(seq / 4096) FROM records UNION ALL \
+             SELECT (SELECT MIN(seq / 4096) FROM records WHERE seq / 4096 > stretch) \
+             FROM stretches WHERE stretch IS NOT NULL) ",
+            $rest
+        )
+    };
+}
+pub(crate) use with_stretches;
+
+/// All records whose `$column` is `$1`, from the oldest.
+macro_rules! select_by {
+    ($column:literal) => {
+        $crate::record::with_stretches!(concat!(
+            "SELECT chain, seq, time, kind, object_uid, serial, spiffe_id, digest, parent_digest, \
+             delegation_uid, owner, requester, not_after, body, hash \
+             FROM stretches CROSS JOIN records WHERE seq / 4096 = stretch AND ",
+            $column,
+            " = $1 ORDER BY time, seq LIMIT 10000"
+        ))
+    };
+}
+pub(crate) use select_by;
+
 impl Stored {
     pub(crate) fn of(row: &AnyRow) -> Result<Self, sqlx::Error> {
         Ok(Self {

@@ -1,4 +1,10 @@
 //! Where the records are: SQLite in a file, or PostgreSQL, by one code path.
+//!
+//! What records are looked up by is random: UIDs, serial numbers, digests. One index over all of a
+//! column would have every commit change pages all over it, each a page more to write, and more of
+//! them the longer the log: at a million records that took three quarters of the time. So an index
+//! begins with the *stretch*, `seq / 4096`: new entries go among the last 4096 of their chain, in a
+//! few hundred pages that stay the same few hundred. A look-up takes one step for each stretch.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -229,11 +235,11 @@ CREATE TABLE IF NOT EXISTS checkpoints (
 CREATE TABLE IF NOT EXISTS segments (
   chain TEXT NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL, last_hash TEXT NOT NULL,
   digest TEXT NOT NULL, token TEXT NOT NULL, PRIMARY KEY (chain, last_seq)) STRICT;
-CREATE INDEX IF NOT EXISTS records_object_uid ON records (object_uid);
-CREATE INDEX IF NOT EXISTS records_serial ON records (serial) WHERE serial IS NOT NULL;
-CREATE INDEX IF NOT EXISTS records_spiffe_id ON records (spiffe_id) WHERE spiffe_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS records_digest ON records (digest) WHERE digest IS NOT NULL;
-CREATE INDEX IF NOT EXISTS records_delegation_uid ON records (delegation_uid) WHERE delegation_uid IS NOT NULL;
+CREATE INDEX IF NOT EXISTS records_object_uid ON records ((seq / 4096), object_uid);
+CREATE INDEX IF NOT EXISTS records_serial ON records ((seq / 4096), serial) WHERE serial IS NOT NULL;
+CREATE INDEX IF NOT EXISTS records_spiffe_id ON records ((seq / 4096), spiffe_id) WHERE spiffe_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS records_digest ON records ((seq / 4096), digest) WHERE digest IS NOT NULL;
+CREATE INDEX IF NOT EXISTS records_delegation_uid ON records ((seq / 4096), delegation_uid) WHERE delegation_uid IS NOT NULL;
 CREATE INDEX IF NOT EXISTS records_not_after ON records (not_after) WHERE not_after IS NOT NULL;";
 
 /// The lock: two that make the same table at once would fail. It ends with the one transaction that
@@ -251,9 +257,9 @@ CREATE TABLE IF NOT EXISTS checkpoints (
 CREATE TABLE IF NOT EXISTS segments (
   chain TEXT COLLATE \"C\" NOT NULL, first_seq BIGINT NOT NULL, last_seq BIGINT NOT NULL, last_hash TEXT NOT NULL,
   digest TEXT NOT NULL, token TEXT NOT NULL, PRIMARY KEY (chain, last_seq));
-CREATE INDEX IF NOT EXISTS records_object_uid ON records (object_uid);
-CREATE INDEX IF NOT EXISTS records_serial ON records (serial) WHERE serial IS NOT NULL;
-CREATE INDEX IF NOT EXISTS records_spiffe_id ON records (spiffe_id) WHERE spiffe_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS records_digest ON records (digest) WHERE digest IS NOT NULL;
-CREATE INDEX IF NOT EXISTS records_delegation_uid ON records (delegation_uid) WHERE delegation_uid IS NOT NULL;
+CREATE INDEX IF NOT EXISTS records_object_uid ON records ((seq / 4096), object_uid);
+CREATE INDEX IF NOT EXISTS records_serial ON records ((seq / 4096), serial) WHERE serial IS NOT NULL;
+CREATE INDEX IF NOT EXISTS records_spiffe_id ON records ((seq / 4096), spiffe_id) WHERE spiffe_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS records_digest ON records ((seq / 4096), digest) WHERE digest IS NOT NULL;
+CREATE INDEX IF NOT EXISTS records_delegation_uid ON records ((seq / 4096), delegation_uid) WHERE delegation_uid IS NOT NULL;
 CREATE INDEX IF NOT EXISTS records_not_after ON records (not_after) WHERE not_after IS NOT NULL;";

@@ -20,4 +20,5 @@ mod postgres_server;
 mod record;
 mod sealing;
 mod speed;
+mod stretches;
 mod tampering;
