@@ -66,6 +66,9 @@ pub struct Entry {
     /// The action of a decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
+    /// What a decision rested on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
     /// One CamelCase word, as in a condition.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
@@ -99,7 +102,7 @@ pub enum Kind {
     AuthorityChanged,
     /// Signing keys of a trust domain changed.
     KeysChanged,
-    /// A request was decided.
+    /// A request was decided: `object` is the `Decision`, whose UID is its id.
     ActionDecided,
     /// The log could not be written for a while, and now can: the message says since when and why.
     LogResumed,
@@ -190,6 +193,49 @@ pub struct DelegationRef {
     pub delegate: Option<String>,
 }
 
+/// What a decision rested on, so that it can be explained later.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// The enforcement point that asked: a SPIFFE ID, or the name of its token.
+    pub caller: String,
+    /// The policies that decided, as `<namespace>/<object>/<policy>` or `cluster/<object>/<policy>`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
+    /// Those that only watch, and would have denied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub would_deny: Vec<String>,
+    /// The digest of the set of policies that was asked.
+    pub policy_set: String,
+    /// The types of the obligations that came along.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obligations: Vec<String>,
+    /// How sensitive the resource is: `Public` to `Restricted`.
+    pub sensitivity: String,
+    /// 0 to 100, from signals.
+    pub risk: u8,
+    /// 0 to 100, from the agent's own behaviour.
+    pub anomaly: u8,
+    /// What both are made of, the worst first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub risk_parts: Vec<RiskPart>,
+    /// The caller's name for the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// One part of a risk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RiskPart {
+    /// A signal's kind, or a part of the agent's behaviour.
+    pub kind: String,
+    /// What it adds, 0 to 100.
+    pub score: u8,
+    /// For people.
+    pub why: String,
+}
+
 /// An entry as it goes to the store.
 #[derive(Debug, Clone)]
 pub(crate) struct Prepared {
@@ -233,6 +279,7 @@ impl Entry {
             permissions: Vec::new(),
             resource: None,
             action: None,
+            decision: None,
             reason: String::new(),
             message: String::new(),
         }

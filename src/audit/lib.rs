@@ -49,8 +49,8 @@ mod tests;
 pub use chain::{Hash, Position};
 pub use checkpoint::{Checkpoint, CheckpointSigner, CheckpointVerifier, SignedCheckpoint};
 pub use entry::{
-    DelegationRef, Entry, Kind, MAX_BODY_BYTES, MAX_MESSAGE_BYTES, ObjectRef, Outcome, Requester,
-    Task,
+    Decision, DelegationRef, Entry, Kind, MAX_BODY_BYTES, MAX_MESSAGE_BYTES, ObjectRef, Outcome,
+    Requester, RiskPart, Task,
 };
 pub use error::AuditError;
 pub use export::{Format, export};

@@ -182,6 +182,7 @@ fn unmapped(record: &Record) -> Value {
                 .map(|it| json!(it)),
         ),
         ("delegation_depth", delegation.map(|it| json!(it.depth))),
+        ("decision", entry.decision.as_ref().map(|it| json!(it))),
     ])
 }
 
