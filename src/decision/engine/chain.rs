@@ -1,0 +1,229 @@
+//! On whose authority? The chain that a question brings or names.
+
+use std::borrow::Borrow;
+use std::sync::Arc;
+
+use countersign_statement::{
+    Broken, Chain, ChainError, Digest, MAX_DEPTH, MAX_STATEMENTS, Options, Statement, Verifier,
+};
+use jiff::Timestamp;
+
+use super::denial::{Denial, deny};
+use super::standing;
+use crate::world::held::Identity;
+use crate::world::maps::{Link, Maps, Principal};
+use crate::world::store::World;
+use crate::{Authority, HopState, OwnerFacts, Reason};
+
+/// The longest statement that a question may bring: those that are known have their own bound.
+const MAX_BROUGHT_BYTES: usize = 16 * 1024;
+
+/// A chain that verified, with the facts of its hops: every one alive.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    pub(crate) chain: Arc<Chain>,
+    /// One for each statement below hop 0.
+    pub(crate) links: Vec<Link>,
+    pub(crate) root_owner: Arc<OwnerFacts>,
+}
+
+/// What is known of a chain's hops.
+struct Known {
+    links: Vec<Link>,
+    root_owner: Option<Arc<OwnerFacts>>,
+}
+
+impl Trace {
+    /// Finds, verifies and looks at each hop as it is now.
+    pub(crate) fn of(
+        authority: &Authority,
+        asking: &Identity,
+        verifier: &Verifier,
+        world: &World,
+        now: Timestamp,
+    ) -> Result<Self, Denial> {
+        let (chain, known) = match authority {
+            Authority::Digest(digest) => {
+                let known = Known::of(&world.read(), digest)?;
+                let leaf = known.links.last().map(|it| Arc::clone(&it.hop));
+                let statements = leaf.as_ref().map_or(&[][..], |it| &it.statements);
+                (verify(statements, verifier, now)?, known)
+            }
+            Authority::Statements(statements) => {
+                if let Some(long) = statements.iter().find(|it| it.len() > MAX_BROUGHT_BYTES) {
+                    return deny(
+                        Reason::BadChain,
+                        format!(
+                            "its chain has a statement of {} bytes; {MAX_BROUGHT_BYTES} at most are taken, name it by its digest",
+                            long.len()
+                        ),
+                    );
+                }
+                let chain = verify(statements, verifier, now)?;
+                let known = Known::of(&world.read(), chain.leaf().digest())?;
+                (chain, known)
+            }
+        };
+        let trace = known.fit(chain, asking)?;
+        let revoked = world
+            .read()
+            .is_statement_revoked(trace.chain.root().digest());
+        trace.check_alive(revoked, now)?;
+        Ok(trace)
+    }
+
+    /// The statement that belongs to each link.
+    pub(crate) fn below_zero(&self) -> impl Iterator<Item = (&Statement, &Link)> {
+        self.chain.hops().skip(1).zip(&self.links)
+    }
+
+    /// Each agent that handed on, from the root's delegate on.
+    pub(crate) fn delegators(&self) -> impl Iterator<Item = (&Statement, &Principal)> {
+        let hops = self.below_zero();
+        hops.filter_map(|(statement, link)| Some((statement, link.delegator.as_ref()?)))
+    }
+
+    pub(crate) fn depth(&self) -> u8 {
+        self.chain.leaf().claims().depth
+    }
+
+    fn check_alive(&self, root_revoked: bool, now: Timestamp) -> Result<(), Denial> {
+        let ended = |why: &str| deny(Reason::DelegationEnded, why);
+        if root_revoked {
+            return ended("its chain was revoked at the root");
+        }
+        for (hop, link) in (1..).zip(&self.links) {
+            if link.revoked {
+                return ended(&format!("hop {hop} of its chain was revoked"));
+            }
+            match link.hop.state {
+                HopState::Active => {}
+                HopState::Suspended => {
+                    return deny(
+                        Reason::DelegationSuspended,
+                        format!("hop {hop} of its chain is suspended"),
+                    );
+                }
+                HopState::Ended => return ended(&format!("hop {hop} of its chain is over")),
+            }
+            if link.hop.expires <= now {
+                return ended(&format!(
+                    "hop {hop} of its chain ended at {}",
+                    link.hop.expires
+                ));
+            }
+            match &link.delegator {
+                Some(delegator) => standing::check_above(delegator, now)?,
+                None if hop == 1 => {}
+                None => return ended("an agent above in its chain is gone"),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Known {
+    fn of(maps: &Maps, leaf: &Digest) -> Result<Self, Denial> {
+        let links = maps.links(leaf, usize::from(MAX_DEPTH));
+        let Some((links, first)) = links.and_then(|all| {
+            let first = Arc::clone(&all.first()?.hop);
+            Some((all, first))
+        }) else {
+            let what = match maps.statement(leaf) {
+                None => "there is no such delegation",
+                Some(_) => "a delegation above is gone",
+            };
+            let reason = match maps.statement(leaf) {
+                None => Reason::UnknownDelegation,
+                Some(_) => Reason::DelegationEnded,
+            };
+            return deny(reason, what);
+        };
+        // One of the same name that came later is another owner.
+        let (name, uid) = &first.root_owner;
+        let root_owner = maps.owner(name).filter(|it| *it.uid == **uid);
+        Ok(Self {
+            root_owner: root_owner.cloned(),
+            links,
+        })
+    }
+
+    /// Do statements and facts say the same, and that the chain ends at whoever asks?
+    fn fit(self, chain: Arc<Chain>, asking: &Identity) -> Result<Trace, Denial> {
+        let leaf = chain.leaf().claims();
+        let last = self.links.last().map(|it| &it.hop.delegate_uid);
+        if leaf.subject.as_str() != &*asking.spiffe_id || last != Some(&asking.uid) {
+            return deny(
+                Reason::NotTheDelegate,
+                "the chain doesn't end at this agent",
+            );
+        }
+        if !self.fits(&chain) {
+            return deny(
+                Reason::BadChain,
+                "its chain isn't the one that its delegations have",
+            );
+        }
+        match self.root_owner {
+            Some(owner) if owner.active => Ok(Trace {
+                chain,
+                links: self.links,
+                root_owner: owner,
+            }),
+            _ => deny(
+                Reason::OwnerGone,
+                "the owner that its chain begins with is gone or not active",
+            ),
+        }
+    }
+
+    fn fits(&self, chain: &Chain) -> bool {
+        if chain.hops().len() != self.links.len() + 1 {
+            return false;
+        }
+        let owner = chain.root().claims().owner.as_str();
+        let mut delegate_above: Option<&Arc<str>> = None;
+        for (statement, link) in chain.hops().skip(1).zip(&self.links) {
+            let hop = &link.hop;
+            if hop.digest != *statement.digest()
+                || *hop.root_owner.0 != *owner
+                || hop.delegator_uid.as_ref() != delegate_above
+            {
+                return false;
+            }
+            // Of the root it is the owner; of an agent that is gone nothing can be compared.
+            let named = statement.claims().delegator.as_ref();
+            let named = named.map(|it| it.as_str());
+            if let Some(delegator) = &link.delegator
+                && named != Some(&*delegator.identity.spiffe_id)
+            {
+                return false;
+            }
+            delegate_above = Some(&hop.delegate_uid);
+        }
+        true
+    }
+}
+
+fn verify(
+    statements: &[impl Borrow<str>],
+    verifier: &Verifier,
+    now: Timestamp,
+) -> Result<Arc<Chain>, Denial> {
+    let few = statements.iter().take(MAX_STATEMENTS + 1);
+    let texts: Vec<&str> = few.map(Borrow::borrow).collect();
+    verifier
+        .verify(&texts, now, &Options::default())
+        .map_err(|why| refusal(&why))
+}
+
+fn refusal(why: &ChainError) -> Denial {
+    let reason = match why.broken {
+        Broken::Expired(_) | Broken::Revoked(_) => Reason::DelegationEnded,
+        _ => Reason::BadChain,
+    };
+    Denial {
+        reason,
+        explanation: format!("its chain: {why}"),
+    }
+}
