@@ -1,6 +1,6 @@
 //! The columns that are searched by. All can be computed again from the body, and verification does.
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Kind};
 
 /// What stands beside a body to find it by.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,18 +22,31 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
+    /// Of a decision only what it is found by itself, and the agent that acted: under one grant there
+    /// may be millions, and none of them may stand between a look-up and what was granted.
     pub(crate) fn of(entry: &Entry) -> Self {
         let delegation = entry.delegation.as_ref();
+        let acted_by = entry
+            .spiffe_id
+            .as_deref()
+            .or_else(|| delegation.and_then(|it| it.delegate.as_deref()));
+        if entry.kind == Kind::ActionDecided {
+            return Self {
+                time: entry.time.as_millisecond(),
+                kind: entry.kind.as_str().to_owned(),
+                object_uid: text(&entry.object.uid),
+                spiffe_id: acted_by.map(text),
+                owner: entry.owner.as_deref().map(text),
+                requester: entry.requester.as_ref().map(|it| text(&it.username)),
+                ..Self::default()
+            };
+        }
         Self {
             time: entry.time.as_millisecond(),
             kind: entry.kind.as_str().to_owned(),
             object_uid: text(&entry.object.uid),
             serial: entry.serial_number.as_deref().map(text),
-            spiffe_id: entry
-                .spiffe_id
-                .as_deref()
-                .or_else(|| delegation.and_then(|it| it.delegate.as_deref()))
-                .map(text),
+            spiffe_id: acted_by.map(text),
             digest: delegation.map(|it| text(&it.digest)),
             parent_digest: delegation.and_then(|it| it.parent.as_deref()).map(text),
             delegation_uid: delegation.map(|it| text(&it.uid)),

@@ -101,12 +101,14 @@ impl Reader {
         self.find(select_by!("serial"), serial).await
     }
 
-    /// About the identity with this SPIFFE ID, and the delegations to it.
+    /// About the identity with this SPIFFE ID, and the delegations to it; none of what it did, which
+    /// may be millions of records.
     ///
     /// # Errors
     /// See [`Reader::by_serial`].
     pub async fn by_spiffe_id(&self, id: &str) -> Result<Vec<Record>, AuditError> {
-        self.find(select_by!("spiffe_id"), id).await
+        self.find(select_by!("kind <> 'ActionDecided' AND spiffe_id"), id)
+            .await
     }
 
     /// About the Delegation with this UID.

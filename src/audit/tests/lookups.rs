@@ -1,7 +1,9 @@
 //! Records are found, trails lead to the root, and exports are what was stored.
 
 use super::fixture::{Place, at, entry, hop, issued, settings, spiffe_id};
-use crate::{Cursor, Entry, Filter, Format, Kind, Outcome, Reader, TrailStart, export, ocsf};
+use crate::{
+    Cursor, DelegationRef, Entry, Filter, Format, Kind, Outcome, Reader, TrailStart, export, ocsf,
+};
 
 async fn story() -> (Place, Reader) {
     let place = Place::new();
@@ -103,6 +105,61 @@ async fn records_are_found_by_what_they_are_about() {
         6,
         "one certificate and five delegations: {kinds:?}"
     );
+}
+
+#[tokio::test]
+async fn a_decision_is_found_by_its_id_and_leads_to_the_root_and_hides_no_grant() {
+    let place = Place::new();
+    let running = place.log().await;
+    for entry in [hop(1, 5, 1, 11), hop(2, 5, 2, 10), issued(10)] {
+        running.log.append(entry).await.unwrap();
+    }
+    for number in 20..23 {
+        let decided = Entry {
+            kind: Kind::ActionDecided,
+            object: crate::ObjectRef {
+                kind: "Decision".to_owned(),
+                namespace: Some("finance".to_owned()),
+                name: "read".to_owned(),
+                uid: format!("{number:032x}"),
+            },
+            serial_number: Some("a".to_owned()),
+            not_after: Some(at(9_000)),
+            delegation: hop(number, 5, 2, 10)
+                .delegation
+                .map(|it| DelegationRef { parent: None, ..it }),
+            ..issued(10)
+        };
+        running.log.append(decided).await.unwrap();
+    }
+    running.log.close().await;
+    let reader = Reader::open(&place.url()).await.unwrap();
+    let found = reader.by_object_uid(&format!("{:032x}", 21)).await.unwrap();
+    let [decided] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert_eq!(decided.entry.kind, Kind::ActionDecided);
+    let start = TrailStart::Position {
+        chain: decided.position.chain.clone(),
+        seq: decided.position.seq,
+    };
+    let trail = reader.trail(&start).await.unwrap();
+    let mut places: Vec<u64> = trail.iter().map(|it| it.position.seq).collect();
+    places.sort_unstable();
+    assert_eq!(places, [1, 2, 3, 5], "its own, and what was granted");
+    for (what, found) in [
+        ("serial", reader.by_serial("a").await),
+        ("SPIFFE ID", reader.by_spiffe_id(&spiffe_id(10)).await),
+        ("UID", reader.by_delegation_uid("deleg-5-2").await),
+        ("digest", reader.by_digest("5-2").await),
+        ("unexpired", reader.unexpired(at(100)).await),
+    ] {
+        let found = found.unwrap();
+        let none = found.iter().all(|it| it.entry.kind != Kind::ActionDecided);
+        assert!(none && !found.is_empty(), "{what}: {found:?}");
+    }
+    let report = super::fixture::verified(&place.url(), &[]).await.unwrap();
+    assert!(report.is_honest(), "{report}");
 }
 
 #[tokio::test]
