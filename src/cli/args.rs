@@ -3,6 +3,7 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::audit::AuditArgs;
+use crate::can::CanArgs;
 use crate::cluster::Cluster;
 use crate::delegate::DelegateArgs;
 use crate::failure::{EXIT_CODES, Outcome};
@@ -12,7 +13,8 @@ use crate::status::StatusArgs;
 use crate::trail::TrailArgs;
 use crate::tree::TreeArgs;
 use crate::verify::VerifyArgs;
-use crate::{audit, delegate, renew, revoke, status, trail, tree, verify};
+use crate::why::WhyArgs;
+use crate::{audit, can, delegate, renew, revoke, status, trail, tree, verify, why};
 
 /// The file that kubectl looks for.
 const PROGRAM: &str = "kubectl-countersign";
@@ -37,6 +39,8 @@ pub(crate) struct Arguments {
 enum Command {
     Tree(TreeArgs),
     Trail(TrailArgs),
+    Why(WhyArgs),
+    Can(CanArgs),
     Verify(VerifyArgs),
     Delegate(DelegateArgs),
     Revoke(RevokeArgs),
@@ -71,6 +75,8 @@ impl Arguments {
         match &self.command {
             Command::Tree(args) => tree::run(cluster, args).await,
             Command::Trail(args) => trail::run(cluster, args).await,
+            Command::Why(args) => why::run(args).await,
+            Command::Can(args) => can::run(cluster, args).await,
             Command::Verify(args) => verify::run(cluster, args).await,
             Command::Delegate(args) => delegate::run(cluster, args).await,
             Command::Revoke(args) => revoke::run(cluster, args).await,
@@ -90,6 +96,8 @@ impl Arguments {
 fn document(command: clap::Command) -> clap::Command {
     let examples = command.get_after_help().map(ToString::to_string);
     let help = match examples {
+        // It has its own.
+        Some(examples) if examples.contains("Exit codes:") => examples,
         Some(examples) => format!("{examples}\n\n{EXIT_CODES}"),
         None => EXIT_CODES.to_owned(),
     };
@@ -125,6 +133,8 @@ mod tests {
         for command in [
             "tree",
             "trail",
+            "why",
+            "can",
             "verify",
             "delegate",
             "revoke",
@@ -150,6 +160,10 @@ mod tests {
             "tree owner/alice -A -o mermaid --context prod",
             "tree -n finance -o table",
             "trail 7f3a09c44be1d02283a1c0ffee5eed00 --audit sqlite:x -o json",
+            "why 9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d --audit sqlite:x -o text",
+            "can read a/b --as-agent ns/a --decision-point https://d -o json --explain",
+            "can read a/b --spiffe-id spiffe://a/b --decision-point http://[::1]:1 --insecure-http --token-file t",
+            "can read a --as-agent a --decision-point https://d --delegation ns/d --tool t --audience x --type document --bytes 5 --destructive --source-ip ::1",
             "verify --chain - --bundle b.json --trust-domain example.org --agent-signatures --at 2026-11-24T12:00:00Z",
             "verify delegation a -n finance -o yaml",
             "verify delegation a --certificate leaf.pem",
@@ -175,6 +189,11 @@ mod tests {
     fn bad_lines_are_refused_with_code_2() {
         for line in [
             "tree -o pdf",
+            "why 9b1deb4d --audit sqlite:x",
+            "why 9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d",
+            "can read a --decision-point https://d",
+            "can read a --as-agent a --spiffe-id spiffe://a/b --decision-point https://d",
+            "can read a --as-agent a",
             "verify --chain c --bundle b",
             "verify",
             "delegate --from alice --to q --action read --resource a",

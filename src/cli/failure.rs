@@ -11,6 +11,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// It was looked at, and the answer is no: exit code 3.
     Refused(String),
+    /// The answer is no, and was printed: exit code 1, of commands that are asked yes or no.
+    No,
 }
 
 /// What a command comes to.
@@ -40,6 +42,7 @@ impl Failure {
                 eprintln!("refused: {}", crate::text::clean(why));
                 ExitCode::from(3)
             }
+            Self::No => ExitCode::from(1),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! ```text
 //!  args ──▶ a folder or file for each command ──▶ output, failure (exit codes)
 //!              ├─ pure: World, records and texts in; trees, trails, forecasts, reports out
-//!              └─ cluster: the one place that talks to an API server
+//!              ├─ cluster: the one place that talks to an API server
+//!              └─ can::ask: the one place that talks to a decision point
 //! ```
 //!
 //! What it must not do: decide anything by rules of its own. What widens, verifies or was tampered
@@ -12,6 +13,7 @@
 mod anchors;
 mod args;
 mod audit;
+mod can;
 mod clock;
 mod cluster;
 mod delegate;
@@ -28,6 +30,7 @@ mod text;
 mod trail;
 mod tree;
 mod verify;
+mod why;
 mod world;
 
 use std::process::ExitCode;

@@ -13,6 +13,7 @@ use crate::text::clean;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people
+    #[value(alias = "text")]
     Table,
     /// For programs
     Json,

@@ -28,7 +28,7 @@ pub(crate) fn trail(world: &World, subject: &Subject, namespace: &str) -> Result
         && id.is_none()
     {
         trail.gaps.push(
-            "no identity has a certificate with this serial number now: earlier ones are in the audit log (--audit)"
+            "no identity has a certificate with this serial number now: earlier ones, and decisions, are in the audit log (--audit)"
                 .to_owned(),
         );
     }

@@ -13,19 +13,22 @@ mod subject;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::model::{Hop, Identity, Trail};
+pub(crate) use self::record::position;
+pub(crate) use self::subject::Subject;
+
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use countersign_api::Delegation;
-use countersign_audit::{Reader, TrailStart};
+use countersign_audit::{AuditError, Kind, Reader, Record, TrailStart};
 use kube::ResourceExt as _;
 
-use self::model::Trail;
-use self::subject::Subject;
 use crate::cluster::{Cluster, get, slowly};
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Format};
 
-/// Walk from a certificate, an identity, a delegation or a record back to who first allowed it
+/// Walk from a certificate, an identity, a delegation, a decision or a record back to who first
+/// allowed it
 #[derive(Debug, Args)]
 #[command(after_help = "\
 With --audit it is the log that tells, also of what is long gone; without it, the objects that the
@@ -38,11 +41,14 @@ Examples:
   # The same for a delegation, by what the cluster has
   kubectl countersign trail finance/planner-to-reader
 
+  # From what a decision point answered
+  kubectl countersign trail 9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d --audit postgres://reader@db/audit
+
   # From a record of the log
   kubectl countersign trail example.org/countersign-0:4711 --audit postgres://reader@db/audit -o json")]
 pub(crate) struct TrailArgs {
     /// A serial number in hex, a SPIFFE ID, a delegation (NAME, NAMESPACE/NAME or UID), the digest of
-    /// a statement, or a record as CHAIN:NUMBER
+    /// a statement, the id of a decision, or a record as CHAIN:NUMBER
     subject: String,
     /// The audit log: sqlite:PATH or postgres://…
     #[arg(
@@ -95,6 +101,25 @@ async fn from_log(cluster: &Cluster, url: &str, subject: &Subject) -> anyhow::Re
     if let Subject::Name { namespace, name } = &subject {
         subject = Subject::Uid(uid_of(cluster, namespace.as_deref(), name).await?);
     }
+    let reading = async {
+        let reader = Reader::open(url).await?;
+        read(&reader, subject).await
+    };
+    Ok(slowly("reading the audit log", reading).await?)
+}
+
+/// The trail of `subject`, which has no name of an object any more.
+pub(crate) async fn read(reader: &Reader, subject: Subject) -> Result<Trail, AuditError> {
+    let mut subject = subject;
+    // Decisions and certificates are both named by 16 random bytes.
+    if let Subject::Serial(id) = &subject
+        && let Some(decided) = decision(reader, id).await?
+    {
+        subject = Subject::Record {
+            chain: decided.position.chain,
+            seq: decided.position.seq,
+        };
+    }
     let start = match subject.clone() {
         Subject::Serial(serial) => TrailStart::Serial(serial),
         Subject::SpiffeId(id) => TrailStart::SpiffeId(id),
@@ -102,12 +127,17 @@ async fn from_log(cluster: &Cluster, url: &str, subject: &Subject) -> anyhow::Re
         Subject::Digest(digest) => TrailStart::Digest(digest),
         Subject::Record { chain, seq } => TrailStart::Position { chain, seq },
     };
-    let reading = async {
-        let reader = Reader::open(url).await?;
-        reader.trail(&start).await
-    };
-    let records = slowly("reading the audit log", reading).await?;
+    let records = reader.trail(&start).await?;
     Ok(record::trail(&records, &subject))
+}
+
+/// The record of the decision with this id.
+pub(crate) async fn decision(reader: &Reader, id: &str) -> Result<Option<Record>, AuditError> {
+    let found = reader.by_object_uid(id).await?;
+    let mut decisions = found
+        .into_iter()
+        .filter(|it| it.entry.kind == Kind::ActionDecided);
+    Ok(decisions.next())
 }
 
 /// Of a Delegation that still is.

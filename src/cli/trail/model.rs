@@ -10,6 +10,9 @@ use serde::Serialize;
 pub(crate) struct Trail {
     /// Where it was read: `audit log` or `cluster`.
     pub(crate) source: &'static str,
+    /// The decision that it starts with, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) decision: Option<Decided>,
     /// The identity that acted, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) identity: Option<Identity>,
@@ -21,6 +24,20 @@ pub(crate) struct Trail {
     /// What is missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) gaps: Vec<String>,
+}
+
+/// A decision of a decision point, in short: `why` explains it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Decided {
+    pub(crate) id: String,
+    pub(crate) allowed: bool,
+    pub(crate) time: Timestamp,
+    pub(crate) action: String,
+    pub(crate) resource: String,
+    pub(crate) reason: String,
+    /// `<chain>:<seq>`.
+    pub(crate) record: String,
 }
 
 /// The identity of an agent.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use countersign_audit::{DelegationRef, Entry, Kind, Record};
+use countersign_audit::{DelegationRef, Entry, Kind, Outcome, Record};
 
-use super::model::{End, Event, Hop, Identity, Trail};
+use super::model::{Decided, End, Event, Hop, Identity, Trail};
 use super::subject::Subject;
 use crate::text::qualified;
 
@@ -27,13 +27,17 @@ pub(crate) fn trail(records: &[Record], subject: &Subject) -> Trail {
                 .filter(|(hop, _)| Some(&hop.to) == id.as_ref());
             found.map(|(hop, _)| hop).collect()
         }
+        About::Agent(_) => Vec::new(),
     };
     let id = match &about {
-        About::Identity(id) => id.clone(),
+        About::Identity(id) | About::Agent(id) => id.clone(),
         About::Delegation(_) => leaves.first().map(|hop| hop.to.clone()),
     };
+    let decided = start(&sorted, subject).filter(|it| it.entry.kind == Kind::ActionDecided);
+    let id = id.or_else(|| decided?.entry.spiffe_id.clone());
     let mut trail = Trail {
         source: "audit log",
+        decision: decided.map(decision),
         identity: id.as_deref().and_then(|id| identity(&sorted, id)),
         events: sorted.iter().map(|it| event(it)).collect(),
         ..Trail::default()
@@ -42,6 +46,14 @@ pub(crate) fn trail(records: &[Record], subject: &Subject) -> Trail {
         let (chain, gap) = chain(leaf, &hops);
         trail.chains.push(chain);
         trail.gaps.extend(gap);
+    }
+    if let Some(delegation) = decided.and_then(|it| it.entry.delegation.as_ref())
+        && trail.chains.is_empty()
+    {
+        trail.gaps.push(format!(
+            "the log has no record of the delegation that it was decided under (statement {}): it may be in a sealed segment",
+            delegation.digest
+        ));
     }
     trail.chains.sort_by(|a, b| key(a).cmp(&key(b)));
     trail.gaps.sort();
@@ -53,6 +65,8 @@ pub(crate) fn trail(records: &[Record], subject: &Subject) -> Trail {
 enum About {
     /// Whatever was delegated to it.
     Identity(Option<String>),
+    /// Nothing: it acted on its own grants.
+    Agent(Option<String>),
     /// The hops with these digests.
     Delegation(Vec<String>),
 }
@@ -78,17 +92,42 @@ fn about(sorted: &[&Record], subject: &Subject) -> About {
                 .as_ref()
                 .is_some_and(|it| &it.uid == uid)
         })),
-        Subject::Record { chain, seq } => {
-            let is = |it: &Record| &it.position.chain == chain && it.position.seq == *seq;
-            match sorted.iter().find(|it| is(it)) {
-                Some(it) if it.entry.delegation.is_none() => {
-                    About::Identity(it.entry.spiffe_id.clone())
+        Subject::Record { .. } => {
+            let entry = start(sorted, subject).map(|it| &it.entry);
+            let id = entry.and_then(|it| it.spiffe_id.clone());
+            let delegation = entry.and_then(|it| it.delegation.as_ref());
+            match (entry.map(|it| it.kind), delegation) {
+                (Some(Kind::ActionDecided), None) => About::Agent(id),
+                (Some(_), None) => About::Identity(id),
+                (_, delegation) => {
+                    About::Delegation(delegation.iter().map(|it| it.digest.clone()).collect())
                 }
-                _ => About::Delegation(digests(&is)),
             }
         }
         // Names come and go: whoever asks has looked the UID up.
         Subject::Name { .. } => About::Delegation(Vec::new()),
+    }
+}
+
+/// The record that it starts with, if that is what was asked for.
+fn start<'a>(sorted: &[&'a Record], subject: &Subject) -> Option<&'a Record> {
+    let Subject::Record { chain, seq } = subject else {
+        return None;
+    };
+    let is = |it: &&&Record| &it.position.chain == chain && it.position.seq == *seq;
+    sorted.iter().find(is).copied()
+}
+
+fn decision(record: &Record) -> Decided {
+    let entry = &record.entry;
+    Decided {
+        id: entry.object.uid.clone(),
+        allowed: entry.outcome == Outcome::Allowed,
+        time: entry.time,
+        action: entry.action.clone().unwrap_or_default(),
+        resource: entry.resource.clone().unwrap_or_default(),
+        reason: entry.reason.clone(),
+        record: position(record),
     }
 }
 
@@ -244,6 +283,7 @@ fn event(record: &Record) -> Event {
     }
 }
 
-fn position(record: &Record) -> String {
+/// `<chain>:<seq>`.
+pub(crate) fn position(record: &Record) -> String {
     format!("{}:{}", record.position.chain, record.position.seq)
 }

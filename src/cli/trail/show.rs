@@ -1,12 +1,15 @@
 //! A trail for people: one step on each line, back to who first allowed it.
 
-use super::model::{End, Hop, Trail};
+use super::model::{Decided, End, Hop, Trail};
 use crate::grants;
 use crate::text::{clean, short, time};
 
 /// As lines.
 pub(crate) fn text(trail: &Trail, events: bool) -> String {
     let mut lines = Vec::new();
+    if let Some(decision) = &trail.decision {
+        lines.push(decided(decision));
+    }
     if let Some(identity) = &trail.identity {
         lines.push(format!("agent {}", clean(&identity.name)));
         let mut field = |name: &str, value: Option<String>| {
@@ -30,7 +33,7 @@ pub(crate) fn text(trail: &Trail, events: bool) -> String {
         }
         lines.push(first(chain, trail.gaps.is_empty()));
     }
-    if trail.chains.is_empty() && trail.identity.is_some() {
+    if trail.chains.is_empty() && trail.identity.is_some() && trail.gaps.is_empty() {
         lines.push("no delegation: it acts on its own grants, within its owner's".to_owned());
     }
     if events && !trail.events.is_empty() {
@@ -58,6 +61,23 @@ pub(crate) fn text(trail: &Trail, events: bool) -> String {
             .map(|it| format!("missing: {}", clean(it))),
     );
     lines.join("\n")
+}
+
+fn decided(decision: &Decided) -> String {
+    let verdict = if decision.allowed {
+        "allowed"
+    } else {
+        "denied"
+    };
+    clean(&format!(
+        "decision {}: {verdict} {} on {}, {}, {}  [{}]",
+        decision.id,
+        decision.action,
+        decision.resource,
+        decision.reason,
+        time(decision.time),
+        decision.record
+    ))
 }
 
 fn hop_lines(hop: &Hop) -> Vec<String> {
