@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{bounds, schema};
 
-/// What the operator found and did. Default: `Ready` is Unknown, since nobody has looked at it yet.
+/// What the operator found and did, and what the decision point found of its risk. Default: `Ready` is Unknown, since nobody has looked at it yet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentIdentityStatus {
@@ -37,6 +37,10 @@ pub struct AgentIdentityStatus {
     /// The certificate that was issued last. Absent once it is taken away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateStatus>,
+    /// The agent's risk, as the decision point wrote it last: when it rose to the threshold, and
+    /// when it came back. Absent: it never rose so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<RiskStatus>,
     /// `Ready`: the task runs and the certificate is good; removed when the identity is completed
     /// or suspended. `Completed`: it is over, and why. `Stalled`: refused until a person acts.
     /// `Reconciling`: something is awaited. `Suspended`: the credential is taken away for now.
@@ -79,6 +83,39 @@ pub enum TaskOutcome {
     Replaced,
     /// The identity's deadline came first.
     DeadlineExceeded,
+}
+
+/// What an agent's risk came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RiskStatus {
+    /// Whether the risk suspends the identity. `Suspended`: its credential is taken away until it is
+    /// `Normal` again.
+    pub state: RiskState,
+    /// The risk, from 0 to 100: the worst signal, faded.
+    #[schemars(range(min = 0, max = 100))]
+    pub score: i64,
+    /// How far the agent is from its own behaviour, from 0 to 100.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 100))]
+    pub anomaly: i64,
+    /// What it is made of: kinds of signals, the worst first, such as
+    /// `caep/risk-level-change, behaviour/rate`; or who brought it back.
+    #[schemars(length(max = 1024))]
+    pub reason: String,
+    /// When that was.
+    #[schemars(schema_with = "schema::time")]
+    pub observed_time: Time,
+}
+
+/// Does its risk suspend an identity?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::undescribed)]
+pub enum RiskState {
+    /// It doesn't.
+    Normal,
+    /// It does.
+    Suspended,
 }
 
 /// The Secret of an identity, as written last: whatever differs was written by somebody else.

@@ -18,6 +18,16 @@ pub(crate) const ACTION: &str = r"^(\*|[A-Za-z][A-Za-z0-9._:/-]*)$";
 /// A path of segments; `*` only as a whole segment, so that nobody reads `a*` as a prefix; no `.`
 /// or `..`, which some would resolve to a place outside of what covers it.
 pub(crate) const RESOURCE: &str = r"^(\*|\.{0,2}[^*/.\s\x00-\x1f\x7f][^*/\s\x00-\x1f\x7f]*)(/(\*|\.{0,2}[^*/.\s\x00-\x1f\x7f][^*/\s\x00-\x1f\x7f]*))*$";
+/// A verb of an agent's: one.
+pub(crate) const VERB: &str = r"^[A-Za-z][A-Za-z0-9._:/-]*$";
+/// A path as [`RESOURCE`], of one thing: without `*`.
+pub(crate) const PATH: &str = r"^\.{0,2}[^*/.\s\x00-\x1f\x7f][^*/\s\x00-\x1f\x7f]*(/\.{0,2}[^*/.\s\x00-\x1f\x7f][^*/\s\x00-\x1f\x7f]*)*$";
+/// Where data may be, such as `eu` or `eu-central-1`.
+pub(crate) const REGION: &str = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$";
+/// The type of an obligation, such as `step-up` or `session_termination`.
+pub(crate) const OBLIGATION_TYPE: &str = r"^[a-z][a-z0-9_-]*$";
+/// The digest of a set of policies.
+pub(crate) const POLICY_DIGEST: &str = r"^sha256:[0-9a-f]{64}$";
 /// For whom something is: without white space or control characters.
 pub(crate) const AUDIENCE: &str = r"^[^\s\x00-\x1f\x7f]+$";
 /// A UID of an object, or of a user: whatever the API server gives, so only its length is bounded.
@@ -48,6 +58,8 @@ pub(crate) const MAX_EXACT_INTEGER: i64 = 9_007_199_254_740_991;
 pub(crate) const MAX_DEPTH: i64 = 16;
 /// A statement with the certificate chain of an agent's own key in it, countersigned or not.
 pub(crate) const MAX_STATEMENT: usize = 32_768;
+/// A policy in Cedar: as much as other engines take (10 KiB).
+pub(crate) const MAX_POLICY: usize = 10_240;
 /// An RFC 3339 time, in whatever precision.
 pub(crate) const MAX_TIME: usize = 64;
 

@@ -7,7 +7,9 @@ use kube::CustomResourceExt as _;
 use serde_json::json;
 
 use crate::closed::close;
-use crate::{AgentIdentity, AgentOwner, Delegation, TaskKind, TrustDomain};
+use crate::{
+    AgentIdentity, AgentOwner, AgentPolicy, ClusterAgentPolicy, Delegation, TaskKind, TrustDomain,
+};
 
 /// The definitions of all kinds.
 #[must_use]
@@ -15,6 +17,8 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     let mut all = vec![
         AgentIdentity::crd(),
         AgentOwner::crd(),
+        AgentPolicy::crd(),
+        ClusterAgentPolicy::crd(),
         Delegation::crd(),
         TaskKind::crd(),
         TrustDomain::crd(),
@@ -22,7 +26,7 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     for crd in &mut all {
         let pending = matches!(
             crd.spec.names.kind.as_str(),
-            "AgentIdentity" | "Delegation" | "TrustDomain"
+            "AgentIdentity" | "AgentPolicy" | "ClusterAgentPolicy" | "Delegation" | "TrustDomain"
         );
         crd.metadata.labels = Some(crate::manifests::labels());
         let versions = crd.spec.versions.iter_mut();

@@ -22,18 +22,24 @@ pub fn of_domain(grants: &[core::Grant]) -> Vec<Grant> {
     grants.iter().map(one_of_domain).collect()
 }
 
+/// A class of data as the domain has it.
+#[must_use]
+pub fn class_to_domain(class: DataClass) -> core::DataClass {
+    match class {
+        DataClass::Public => core::DataClass::Public,
+        DataClass::Internal => core::DataClass::Internal,
+        DataClass::Confidential => core::DataClass::Confidential,
+        DataClass::Restricted => core::DataClass::Restricted,
+    }
+}
+
 fn one_to_domain(grant: &Grant) -> Option<core::Grant> {
     let constraints = &grant.constraints;
     constraints.unknown.is_empty().then(|| core::Grant {
         actions: grant.actions.clone(),
         resources: grant.resources.clone(),
         constraints: core::Constraints {
-            max_data_class: constraints.max_data_class.map(|class| match class {
-                DataClass::Public => core::DataClass::Public,
-                DataClass::Internal => core::DataClass::Internal,
-                DataClass::Confidential => core::DataClass::Confidential,
-                DataClass::Restricted => core::DataClass::Restricted,
-            }),
+            max_data_class: constraints.max_data_class.map(class_to_domain),
             audiences: constraints.audiences.clone(),
             not_after: constraints
                 .not_after

@@ -27,8 +27,12 @@ pub mod admission;
 mod agent_identity;
 mod agent_identity_status;
 mod agent_owner;
+mod agent_policy;
+mod agent_policy_status;
+mod agent_policy_test;
 mod bounds;
 mod closed;
+mod cluster_agent_policy;
 mod crds;
 mod credential;
 mod delegation;
@@ -45,10 +49,22 @@ mod trust_domain;
 
 pub use agent_identity::{AgentIdentity, AgentIdentitySpec, DesiredState};
 pub use agent_identity_status::{
-    AgentIdentityStatus, CertificateStatus, SecretStatus, TaskOutcome, TaskStatus,
+    AgentIdentityStatus, CertificateStatus, RiskState, RiskStatus, SecretStatus, TaskOutcome,
+    TaskStatus,
 };
 pub use agent_owner::{
     AgentOwner, AgentOwnerSpec, AgentOwnerStatus, OwnerState, OwnerType, Subject, SubjectKind,
+};
+pub use agent_policy::{AgentPolicy, AgentPolicySpec, Policy, PolicyMode, PolicyObligation};
+pub use agent_policy_status::{
+    AgentPolicyStatus, ClusterAgentPolicyStatus, ClusterPoliciesInEffect, PoliciesInEffect,
+};
+pub use agent_policy_test::{
+    CallEffect, PolicyTest, TestContext, TestDecision, TestExpectation, TestPrincipal, TestRequest,
+    TestResource,
+};
+pub use cluster_agent_policy::{
+    ClusterAgentPolicy, ClusterAgentPolicySpec, OnStale, ResourceClass, RiskThreshold,
 };
 pub use crds::crds;
 pub use credential::{
@@ -61,7 +77,7 @@ pub use delegation_status::{
     DelegateStatus, DelegationReference, DelegationStatus, DelegatorStatus, RootOwner,
     RootRequester, RootStatus,
 };
-pub use domain::{of_domain, to_domain};
+pub use domain::{class_to_domain, of_domain, to_domain};
 pub use grant::{Constraints, DataClass, Grant};
 pub use manifests::manifests;
 pub use reference::{NamespacedReference, Reference, TaskReference};

@@ -68,6 +68,14 @@ pub(crate) fn delegations(client: Client, namespace: &str) -> Api<DynamicObject>
     Api::namespaced_with(client, namespace, &resource("Delegation", "delegations"))
 }
 
+pub(crate) fn agent_policies(client: Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client, namespace, &resource("AgentPolicy", "agentpolicies"))
+}
+
+pub(crate) fn cluster_agent_policies(client: Client) -> Api<DynamicObject> {
+    cluster_scoped(client, "ClusterAgentPolicy", "clusteragentpolicies")
+}
+
 pub(crate) fn cluster_scoped(client: Client, kind: &str, plural: &str) -> Api<DynamicObject> {
     Api::all_with(client, &resource(kind, plural))
 }
@@ -190,10 +198,10 @@ async fn install(plane: &ControlPlane) {
     // Discovery and OpenAPI come later than the kinds themselves; kubectl keeps the former.
     let discover = ["api-resources", "--api-group=countersign.dev", "-o=name"];
     until("the kinds are discovered", async || {
-        plane.kubectl(&discover).await.unwrap().lines().count() == 5
+        plane.kubectl(&discover).await.unwrap().lines().count() == 7
     })
     .await;
-    for short_name in ["agid", "agown", "deleg", "td", "tkind"] {
+    for short_name in ["agid", "agown", "agpol", "cagpol", "deleg", "td", "tkind"] {
         until("the kinds are explained", async || {
             plane.kubectl(&["explain", short_name]).await.is_ok()
         })

@@ -4,7 +4,10 @@ use kube::Error;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Map, Value, json};
 
-use crate::cluster::{cluster_scoped, create, delegations, dry_run, identities, installed, object};
+use crate::cluster::{
+    agent_policies, cluster_agent_policies, cluster_scoped, create, delegations, dry_run,
+    identities, installed, object,
+};
 use crate::fields::{Field, fields};
 use crate::samples;
 
@@ -20,6 +23,8 @@ async fn junk_is_refused_in_every_string_and_in_every_key() {
         "AgentOwner",
         "TaskKind",
         "Delegation",
+        "AgentPolicy",
+        "ClusterAgentPolicy",
     ] {
         let (all, sample) = sample(kind).await;
         create(&all, sample.clone()).await.unwrap();
@@ -70,7 +75,8 @@ async fn write(
     let value = if key_is_junk { "v" } else { junk };
     if path[0] == "status" {
         let name = sample["metadata"]["name"].as_str().unwrap();
-        let mut status = json!({});
+        // What is required beside the junk, or rules on keys aren't asked.
+        let mut status = json!({"status": sample["status"].as_object()});
         put(&mut status, path, value);
         let patch = Patch::Merge(status);
         return all
@@ -133,6 +139,15 @@ async fn sample(kind: &str) -> (Api<DynamicObject>, Value) {
         "Delegation" => {
             let namespace = plane.namespace("junk").await.unwrap();
             (delegations(client, &namespace), samples::root("fine"))
+        }
+        "AgentPolicy" => {
+            let namespace = plane.namespace("junk").await.unwrap();
+            let all = agent_policies(client, &namespace);
+            (all, samples::agent_policy("fine"))
+        }
+        "ClusterAgentPolicy" => {
+            let all = cluster_agent_policies(client);
+            (all, samples::cluster_agent_policy("fine.example"))
         }
         "TrustDomain" => {
             let all = cluster_scoped(client, kind, "trustdomains");

@@ -9,6 +9,7 @@
     reason = "a failing test should panic"
 )]
 
+mod agent_policies;
 mod closed;
 mod cluster;
 mod delegations;

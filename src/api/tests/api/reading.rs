@@ -261,6 +261,8 @@ async fn explain_reads_well() {
         ("td", "TrustDomain is"),
         ("agown", "AgentOwner is"),
         ("agid", "AgentIdentity is"),
+        ("agpol", "AgentPolicy permits"),
+        ("cagpol", "ClusterAgentPolicy permits"),
         ("deleg", "Delegation hands"),
         ("tkind", "TaskKind makes"),
     ] {

@@ -76,3 +76,81 @@ pub(crate) fn task_kind(name: &str) -> Value {
         "spec": {"version": "v1", "succeeded": "object.status.phase == 'Done'"},
     })
 }
+
+const READ: &str = r#"permit (principal, action == Countersign::Action::"read", resource);"#;
+
+/// With every field, and a status as the operator writes it.
+pub(crate) fn agent_policy(name: &str) -> Value {
+    let policies = policies();
+    json!({
+        "apiVersion": "countersign.dev/v1alpha1",
+        "kind": "AgentPolicy",
+        "metadata": {"name": name},
+        "spec": {"mode": "Enforce", "policies": policies, "tests": [test()]},
+        "status": {"inEffect": {
+            "generation": 1, "digest": digest(), "mode": "Enforce", "policies": policies,
+        }},
+    })
+}
+
+/// With every field, and a status as the operator writes it.
+pub(crate) fn cluster_agent_policy(name: &str) -> Value {
+    let mut test = test();
+    test["request"]["principal"]["namespace"] = json!("finance");
+    let mut spec = json!({
+        "mode": "Enforce",
+        "policies": policies(),
+        "tests": [test],
+        "resources": [
+            {"pattern": "ledger/*", "sensitivity": "Confidential", "residency": ["eu", "eu-central-1"]},
+            {"pattern": "ledger/*/lines", "sensitivity": "Internal"},
+        ],
+        "risk": {"suspendAt": 80, "resumeBelow": 30},
+        "recordFirst": "Confidential",
+        "onStale": "UntilCertificatesExpire",
+    });
+    let mut in_effect = spec.clone();
+    in_effect["generation"] = json!(1);
+    in_effect["digest"] = json!(digest());
+    in_effect.as_object_mut().unwrap().remove("tests");
+    spec["resources"][1]["residency"] = json!([]);
+    json!({
+        "apiVersion": "countersign.dev/v1alpha1",
+        "kind": "ClusterAgentPolicy",
+        "metadata": {"name": name},
+        "spec": spec,
+        "status": {"inEffect": in_effect},
+    })
+}
+
+fn digest() -> String {
+    format!("sha256:{}", "0".repeat(64))
+}
+
+fn policies() -> Value {
+    json!([{
+        "id": "readers",
+        "description": "all may read",
+        "cedar": READ,
+        "obligations": [{"type": "step-up", "properties": {"acr_value": "urn:agents:loa:3"}}],
+    }])
+}
+
+fn test() -> Value {
+    json!({
+        "name": "a reader reads",
+        "request": {
+            "principal": {"name": "reader", "owner": "alice", "attributes": {"purpose": "audit"}},
+            "action": "read",
+            "resource": {
+                "path": "ledger/invoices/7", "type": "document", "sensitivity": "Internal",
+                "residency": ["eu"], "properties": {"ownerID": "reader"},
+            },
+            "context": {
+                "risk": 10, "anomaly": 0, "codes": ["falco/shell"], "delegationDepth": 2,
+                "tool": "post_entry", "effect": "Destructive", "sourceIP": "10.0.0.9",
+            },
+        },
+        "expect": {"decision": "Allow", "policies": ["readers"]},
+    })
+}
