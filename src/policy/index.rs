@@ -1,0 +1,254 @@
+//! Finds the few policies that a request can concern among very many.
+//!
+//! ```text
+//!  policies ──▶ tenancy: the cluster's, or one namespace's
+//!                  └──▶ bucket: by the one entity of the scope that the fewest policies share
+//!                          └──▶ the whole scope, by numbers instead of entities
+//! ```
+//!
+//! It is sound: what isn't found has a scope that the request is not in, and Cedar evaluates the
+//! scope before all conditions, so such a policy can be neither satisfied nor fail.
+
+use std::collections::HashMap;
+
+use crate::source::Scope;
+
+/// The types of entities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum TypeName {
+    TrustDomain,
+    Namespace,
+    Fleet,
+    Owner,
+    Claimed,
+    Agent,
+    Collection,
+    Resource,
+    Action,
+}
+
+impl TypeName {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::TrustDomain,
+        Self::Namespace,
+        Self::Fleet,
+        Self::Owner,
+        Self::Claimed,
+        Self::Agent,
+        Self::Collection,
+        Self::Resource,
+        Self::Action,
+    ];
+
+    /// As the schema has it.
+    pub(crate) fn qualified(self) -> &'static str {
+        match self {
+            Self::TrustDomain => "Countersign::TrustDomain",
+            Self::Namespace => "Countersign::Namespace",
+            Self::Fleet => "Countersign::Fleet",
+            Self::Owner => "Countersign::Owner",
+            Self::Claimed => "Countersign::Claimed",
+            Self::Agent => "Countersign::Agent",
+            Self::Collection => "Countersign::Collection",
+            Self::Resource => "Countersign::Resource",
+            Self::Action => "Countersign::Action",
+        }
+    }
+}
+
+/// An entity that a scope names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) of: TypeName,
+    pub(crate) id: Box<str>,
+}
+
+/// What a policy's scope asks for: a request is in it if for each axis the request's entity is, or
+/// is in, the named one. It may be wider than the scope, but never narrower.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Axes {
+    /// `None`: any.
+    pub(crate) principal: Option<Key>,
+    /// `None`: any.
+    pub(crate) resource: Option<Key>,
+    /// One of these; `None`: any.
+    pub(crate) actions: Option<Vec<Key>>,
+}
+
+/// An entity of a request and its ancestors.
+pub(crate) type Lineage<'a> = &'a [(TypeName, &'a str)];
+
+/// An index over policies, which it knows by their position.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    numbers: Numbers,
+    /// By position.
+    scopes: Vec<Numbered>,
+    cluster: Tenancy,
+    namespaces: HashMap<String, Tenancy>,
+}
+
+/// Entities that scopes name, numbered.
+#[derive(Debug, Default)]
+struct Numbers {
+    by_type: HashMap<TypeName, HashMap<Box<str>, u32>>,
+    next: u32,
+}
+
+/// [`Axes`] in numbers.
+#[derive(Debug)]
+struct Numbered {
+    principal: Option<u32>,
+    resource: Option<u32>,
+    actions: Option<Box<[u32]>>,
+}
+
+/// The policies of the cluster, or of one namespace.
+#[derive(Debug, Default)]
+struct Tenancy {
+    buckets: HashMap<u32, Vec<u32>>,
+    /// Those whose scope names no entity.
+    unscoped: Vec<u32>,
+}
+
+impl Index {
+    /// Indexes policies, each at the position at which it comes.
+    pub(crate) fn of<'a>(policies: impl IntoIterator<Item = (&'a Scope, &'a Axes)>) -> Self {
+        let mut index = Self::default();
+        let mut tenancies: HashMap<&Scope, Vec<u32>> = HashMap::new();
+        for (position, (scope, axes)) in (0_u32..).zip(policies) {
+            let numbered = index.numbers.of_axes(axes);
+            index.scopes.push(numbered);
+            tenancies.entry(scope).or_default().push(position);
+        }
+        for (scope, members) in tenancies {
+            let tenancy = Tenancy::of(&members, &index.scopes);
+            match scope {
+                Scope::Cluster => index.cluster = tenancy,
+                Scope::Namespace(name) => {
+                    index.namespaces.insert(name.clone(), tenancy);
+                }
+            }
+        }
+        index
+    }
+
+    /// The positions of all policies that can concern a request of an agent of `namespace`, in order.
+    pub(crate) fn candidates(
+        &self,
+        namespace: &str,
+        principal: Lineage<'_>,
+        action: Lineage<'_>,
+        resource: Lineage<'_>,
+    ) -> Vec<u32> {
+        let principal = self.numbers.of_lineage(principal);
+        let action = self.numbers.of_lineage(action);
+        let resource = self.numbers.of_lineage(resource);
+        let in_scope = |position: &u32| {
+            let Some(scope) = self.scopes.get(*position as usize) else {
+                return false;
+            };
+            scope.principal.is_none_or(|it| principal.contains(&it))
+                && scope.resource.is_none_or(|it| resource.contains(&it))
+                && scope
+                    .actions
+                    .as_ref()
+                    .is_none_or(|any| any.iter().any(|it| action.contains(it)))
+        };
+        let mut found = Vec::with_capacity(16);
+        for tenancy in [Some(&self.cluster), self.namespaces.get(namespace)]
+            .into_iter()
+            .flatten()
+        {
+            let buckets = principal
+                .iter()
+                .chain(&resource)
+                .chain(&action)
+                .filter_map(|number| tenancy.buckets.get(number));
+            for bucket in buckets.chain([&tenancy.unscoped]) {
+                found.extend(bucket.iter().copied().filter(in_scope));
+            }
+        }
+        found.sort_unstable();
+        // A policy whose scope lists several actions may be in several buckets.
+        found.dedup();
+        found
+    }
+}
+
+impl Numbers {
+    fn of_axes(&mut self, axes: &Axes) -> Numbered {
+        Numbered {
+            principal: axes.principal.as_ref().map(|it| self.add(it)),
+            resource: axes.resource.as_ref().map(|it| self.add(it)),
+            actions: axes
+                .actions
+                .as_ref()
+                .map(|all| all.iter().map(|it| self.add(it)).collect()),
+        }
+    }
+
+    fn add(&mut self, key: &Key) -> u32 {
+        let of_type = self.by_type.entry(key.of).or_default();
+        if let Some(number) = of_type.get(&key.id) {
+            return *number;
+        }
+        let number = self.next;
+        self.next += 1;
+        of_type.insert(key.id.clone(), number);
+        number
+    }
+
+    /// The numbers of those entities that any scope names.
+    fn of_lineage(&self, lineage: Lineage<'_>) -> Vec<u32> {
+        lineage
+            .iter()
+            .filter_map(|(of, id)| self.by_type.get(of)?.get(*id).copied())
+            .collect()
+    }
+}
+
+impl Tenancy {
+    /// Puts each policy where the fewest others could be.
+    fn of(members: &[u32], scopes: &[Numbered]) -> Self {
+        let with_scope = || {
+            members
+                .iter()
+                .filter_map(|it| Some((*it, scopes.get(*it as usize)?)))
+        };
+        let mut shared: HashMap<u32, usize> = HashMap::new();
+        for (_, scope) in with_scope() {
+            for number in scope.ways().concat() {
+                *shared.entry(number).or_default() += 1;
+            }
+        }
+        let crowd = |way: &&[u32]| -> usize {
+            way.iter()
+                .map(|it| shared.get(it).copied().unwrap_or(0))
+                .sum()
+        };
+        let mut tenancy = Self::default();
+        for (position, scope) in with_scope() {
+            match scope.ways().into_iter().min_by_key(crowd) {
+                Some(way) => {
+                    for number in way {
+                        tenancy.buckets.entry(*number).or_default().push(position);
+                    }
+                }
+                None => tenancy.unscoped.push(position),
+            }
+        }
+        tenancy
+    }
+}
+
+impl Numbered {
+    /// For each axis that isn't open: the buckets that a policy must be in to be found by it.
+    fn ways(&self) -> Vec<&[u32]> {
+        [self.principal.as_slice(), self.resource.as_slice()]
+            .into_iter()
+            .filter(|it| !it.is_empty())
+            .chain(self.actions.as_deref())
+            .collect()
+    }
+}

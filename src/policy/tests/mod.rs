@@ -1,0 +1,15 @@
+//! What policies promise, sentence by sentence.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failing test should panic"
+)]
+
+mod fixture;
+mod oracle;
+mod refusals;
+mod semantics;
+mod tenancy;
+mod within;

@@ -1,0 +1,84 @@
+//! The schema that ships, and what of it is needed for each request.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use cedar_policy::Schema;
+use cedar_policy_core::FromNormalizedStr as _;
+use cedar_policy_core::ast::{Eid, Entity, EntityType, EntityUID, ExtensionFunction, Name};
+use cedar_policy_core::extensions::Extensions;
+
+use crate::index::TypeName;
+
+/// The schema of all policies, in Cedar's own syntax
+/// (<https://docs.cedarpolicy.com/schema/human-readable-schema.html>).
+pub const SCHEMA: &str = include_str!("schema.cedarschema");
+
+/// Every action is in this one.
+pub(crate) const ANY_ACTION: &str = "any";
+/// What a verb is asked as that the schema doesn't declare.
+pub(crate) const OTHER_ACTION: &str = "other";
+
+static VOCABULARY: LazyLock<Option<Vocabulary>> = LazyLock::new(Vocabulary::read);
+
+/// The schema, read.
+#[derive(Debug)]
+pub(crate) struct Vocabulary {
+    pub(crate) schema: Schema,
+    types: HashMap<TypeName, EntityType>,
+    actions: HashMap<Box<str>, Arc<Entity>>,
+    other: Arc<Entity>,
+    /// Makes a `datetime` of a string.
+    pub(crate) datetime: &'static ExtensionFunction,
+    /// Makes an `ipaddr` of a string.
+    pub(crate) ip: &'static ExtensionFunction,
+}
+
+impl Vocabulary {
+    /// The one of the schema that ships. `None` only if that is broken, which a test rules out; then
+    /// no policy compiles and every request is denied.
+    pub(crate) fn shipped() -> Option<&'static Self> {
+        VOCABULARY.as_ref()
+    }
+
+    fn read() -> Option<Self> {
+        let (schema, _warnings) = Schema::from_cedarschema_str(SCHEMA).ok()?;
+        let types = TypeName::ALL
+            .into_iter()
+            .map(|it| Some((it, Name::from_normalized_str(it.qualified()).ok()?.into())))
+            .collect::<Option<HashMap<_, _>>>()?;
+        let actions: HashMap<Box<str>, Arc<Entity>> = schema
+            .action_entities()
+            .ok()?
+            .iter()
+            .map(|it| AsRef::<Entity>::as_ref(it).clone())
+            .map(|it| (Box::from(it.uid().eid().as_ref()), Arc::new(it)))
+            .collect();
+        let function = |name: &str| {
+            let name = Name::parse_unqualified_name(name).ok()?;
+            Extensions::all_available().func(&name).ok()
+        };
+        Some(Self {
+            other: Arc::clone(actions.get(OTHER_ACTION)?),
+            types,
+            actions,
+            datetime: function("datetime")?,
+            ip: function("ip")?,
+            schema,
+        })
+    }
+
+    /// The entity that a verb is asked as.
+    pub(crate) fn action(&self, verb: &str) -> &Arc<Entity> {
+        self.actions
+            .get(verb)
+            .filter(|_| verb != ANY_ACTION)
+            .unwrap_or(&self.other)
+    }
+
+    /// The entity of a type with an id.
+    pub(crate) fn uid(&self, of: TypeName, id: impl Into<smol_str::SmolStr>) -> Option<EntityUID> {
+        let of = self.types.get(&of)?.clone();
+        Some(EntityUID::from_components(of, Eid::new(id), None))
+    }
+}
