@@ -79,7 +79,7 @@ impl Binaries {
             return Ok(Self { dir });
         }
         fs::create_dir_all(&dir).with_context(|| format!("make the folder {}", dir.display()))?;
-        let _lock = lock(&dir.join(".lock"))?;
+        let _lock = lock(&dir.join(".lock"), "builds the control plane")?;
         build_missing(&dir)?;
         Ok(Self { dir })
     }
@@ -130,7 +130,7 @@ fn missing(dir: &Path) -> Vec<&'static str> {
 
 /// `$XDG_CACHE_HOME/countersign`, where a relative value counts as unset (XDG base directory
 /// specification).
-fn cache_folder() -> Result<PathBuf> {
+pub(crate) fn cache_folder() -> Result<PathBuf> {
     let xdg = env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .filter(|p| p.is_absolute());
@@ -154,13 +154,14 @@ fn cache_key() -> String {
     format!("controlplane-{KUBERNETES_VERSION}-{short}")
 }
 
-/// An exclusive lock that ends with the process, by the kernel's hand.
-fn lock(path: &Path) -> Result<File> {
+/// An exclusive lock that ends with the process, by the kernel's hand; `does` says what the one who
+/// has it does.
+pub(crate) fn lock(path: &Path, does: &str) -> Result<File> {
     let file = File::create(path).with_context(|| format!("open {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => return Ok(file),
         Err(TryLockError::WouldBlock) => {
-            eprintln!("another process builds the control plane right now: waiting for it");
+            eprintln!("another process {does} right now: waiting for it");
         }
         Err(TryLockError::Error(error)) => {
             return Err(error).with_context(|| format!("lock {}", path.display()));

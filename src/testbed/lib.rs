@@ -13,6 +13,8 @@
 //! [`FaultProxy`] stands between a client and the API server and fails on demand: at the n-th
 //! write, delivered or not, or by watches that go silent.
 //!
+//! [`Envoy`] is a real Envoy with mTLS in front of a service, which asks a decision point.
+//!
 //! Tests share one control plane a process and take a namespace each:
 //!
 //! ```no_run
@@ -36,6 +38,9 @@ mod binaries;
 mod bring_up;
 pub mod cluster;
 mod control_plane;
+mod envoy;
+mod envoy_binary;
+mod envoy_bootstrap;
 mod keys;
 mod layout;
 mod ports;
@@ -45,5 +50,7 @@ mod proxy_state;
 
 pub use binaries::{Binaries, KUBERNETES_VERSION};
 pub use control_plane::{ControlPlane, Options, shared};
+pub use envoy::{Envoy, EnvoyConfig, EnvoyDecisions, EnvoyDecisionsTls, EnvoyRoute, SanType};
+pub use envoy_binary::ENVOY_VERSION;
 pub use proxy::{FaultProxy, ProxyOptions};
 pub use proxy_state::{Deliver, Seen};
