@@ -115,6 +115,7 @@ fn policies(why: &Why) -> Vec<String> {
         _ => "decided by".to_owned(),
     }];
     lines.extend(why.policies.iter().map(|it| format!("  {}", clean(it))));
+    lines.extend(field("policy set", &why.policy_set));
     if !why.would_deny.is_empty() {
         lines.push("would be denied by, were their mode Enforce".to_owned());
         lines.extend(why.would_deny.iter().map(|it| format!("  {}", clean(it))));
@@ -125,7 +126,6 @@ fn policies(why: &Why) -> Vec<String> {
             clean(&why.obligations.join(", "))
         ));
     }
-    lines.extend(field("policy set", &why.policy_set));
     lines
 }
 
