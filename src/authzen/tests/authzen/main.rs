@@ -10,11 +10,16 @@
 )]
 
 mod bodies;
+mod certification;
 mod client;
 mod codes;
 mod discovery;
+mod engine;
 mod evaluation;
 mod evaluations;
 mod fake;
 mod mapping;
+mod records;
 mod search;
+mod todo;
+mod waiting;
