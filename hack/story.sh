@@ -10,11 +10,15 @@ namespace=finance
 system=countersign-system
 operator_binary=$PWD/target/debug/countersign
 countersign_binary=$PWD/target/debug/kubectl-countersign
+testbed_binary=$PWD/target/debug/countersign-testbed
 
 work=$(mktemp -d)
 background=() # pids to end
 made=()       # what cleaning up removes from a cluster that stays
 operator=
+decide=       # where the decision point listens
+envoy=        # Envoy's port
+connections=0 # that the reader has opened
 started=$SECONDS
 
 if [ -t 1 ]; then
@@ -38,6 +42,10 @@ main() {
   refuse_widening
   verify_offline
   who_allowed_it
+  decide
+  through_envoy
+  risk_rises
+  risk_falls
   revoke_the_root
   read_the_log
   complete_job
@@ -63,7 +71,7 @@ install_kinds() {
   have_kinds || made+=(kinds)
   run kubectl apply --server-side -f crds/
   local kind
-  for kind in trustdomains agentowners agentidentities delegations taskkinds; do
+  for kind in trustdomains agentowners agentidentities delegations taskkinds agentpolicies clusteragentpolicies; do
     kubectl wait --for=condition=Established --timeout=30s "crd/$kind.countersign.dev" >/dev/null
   done
   patiently kubectl explain agid.spec.taskRef >"$work/explain"
@@ -203,9 +211,128 @@ who_allowed_it() {
   run_countersign trail "$(serial report-writer)" --audit "sqlite:$work/audit.db"
 }
 
+decide() {
+  chapter "Every request is decided"
+  tell "Policies in Cedar, with tests inside; what no policy permits is denied."
+  run_patiently kubectl apply --server-side -f examples/70-policies.yaml
+  run kubectl wait -n "$namespace" agpol/ledger cagpol/guard --for=condition=Ready --timeout=20s
+  run kubectl get agpol,cagpol -n "$namespace"
+  local name
+  for name in envoy soc; do (umask 077 && openssl rand -hex 24 >"$work/$name.token"); done
+  command_line countersign decide --token envoy=envoy.token,vouches --token soc=soc.token,reports --audit=sqlite:audit.db
+  "$operator_binary" decide "--namespace=$system" --listen=127.0.0.1:0 --metrics-listen=none \
+    --token "envoy=$work/envoy.token,vouches" --token "soc=$work/soc.token,reports" \
+    "--audit=sqlite:$work/audit.db" >"$work/decide.log" 2>&1 &
+  background+=("$!")
+  decide=$(until_found "$work/decide.log" 's/.*answering.*listen=\([^ ]*\).*/\1/p')
+  until_found "$work/decide.log" '/all facts are there and fresh/p' >/dev/null
+  digest=$(kubectl get deleg/planner-to-reader -n "$namespace" -o jsonpath='{.status.digest}')
+  tell "May the reader read an invoice of this month, by what the planner handed on?"
+  can read ledger/invoices/2026/11/7 || die "it should be allowed"
+  tell "And one of last year?"
+  if can read ledger/invoices/2025/11/7; then die "last year's invoices were never handed on"; fi
+}
+
+can() {
+  run_countersign can "$1" "$2" --as-agent "$namespace/invoice-reader" \
+    --delegation "$namespace/planner-to-reader" \
+    --decision-point "http://$decide" --token-file "$work/envoy.token"
+}
+
+through_envoy() {
+  chapter "Through a real Envoy, which asks about each request"
+  local program port=$((20000 + RANDOM % 10000)) ledger
+  program=$("$testbed_binary" envoy)
+  python3 hack/story_ledger.py >"$work/ledger.port" 2>"$work/ledger.log" &
+  background+=("$!")
+  ledger=$(until_found "$work/ledger.port" '/./p')
+  (umask 077 && sed -e "s/Bearer TOKEN/Bearer $(cat "$work/envoy.token")/" -e "s/8443/$port/" \
+    -e "s/8000/$ledger/" -e "s/9443/${decide##*:}/" examples/envoy.yaml >"$work/envoy.yaml")
+  command_line envoy -c examples/envoy.yaml
+  (cd "$work" && exec "$program" -c envoy.yaml --concurrency 1 --disable-hot-restart --log-level info) >"$work/envoy.log" 2>&1 &
+  background+=("$!")
+  until_found "$work/envoy.log" '/starting main dispatch loop/p' >/dev/null
+  envoy=$port
+  connect
+  tell "The service behind sees who it is, and on whose authority; what a client says of that is taken away."
+  request /invoices/2026/11/7
+}
+
+# Opens the reader's connection, with the certificate that it has now.
+connect() {
+  mount_secret invoice-reader
+  connections=$((connections + 1))
+  exec {to_agent}> >(exec python3 hack/story_agent.py "$envoy" "$work/invoice-reader" "$work/bundle.pem" >"$work/agent.$connections" 2>&1)
+  answered=0
+}
+
+# Asks on it, and shows what came.
+request() {
+  printf '%s$ GET %s, as invoice-reader%s\n' "$dim" "$1" "$plain"
+  printf '%s %s\n' "$1" "$digest" >&"$to_agent"
+  local tries=0
+  until [ "$(grep -c '^\.$' "$work/agent.$connections")" -gt "$answered" ]; do
+    [ $((tries += 1)) -le 400 ] || die "no answer: $(cat "$work/agent.$connections" "$work/envoy.log")"
+    sleep 0.05
+  done
+  answered=$((answered + 1))
+  answer=$(awk -v n="$answered" '/^\.$/ { n--; next } n == 1' "$work/agent.$connections")
+  printf '%s\n' "$answer"
+  decision=$(sed -n 's/^  decision //p' <<<"$answer")
+}
+
+# signal EFFECT SEVERITY: what a security operations centre noticed of the reader.
+signal() {
+  python3 - "$decide" "$work/soc.token" "$(kubectl get agid/invoice-reader -n "$namespace" -o jsonpath='{.status.spiffeID}')" "$1" "$2" <<'PYTHON'
+import datetime, json, sys, urllib.request, uuid
+decide, token, agent, effect, severity = sys.argv[1:]
+body = {"id": str(uuid.uuid4()), "source": "soc", "subject": {"agent": agent},
+        "kind": "soc/exfiltration", "severity": int(severity),
+        "observed": datetime.datetime.now(datetime.timezone.utc).isoformat(),
+        "lifetime": "PT1H", "effect": effect, "why": "it sends more than it reads"}
+request = urllib.request.Request(f"http://{decide}/signals/v1", json.dumps(body).encode(),
+    {"content-type": "application/json", "authorization": "Bearer " + open(token).read().strip()})
+print(urllib.request.urlopen(request, timeout=10).read().decode())
+PYTHON
+}
+
+risk_rises() {
+  chapter "The task's risk rises"
+  command_line curl "http://$decide/signals/v1" -d '{"subject": {"agent": "…/invoice-reader/…"}, "kind": "soc/exfiltration", "severity": 90, …}'
+  signal risk 90
+  request /invoices/2026/11/7
+  [ -n "$decision" ] || die "it was allowed in spite of its risk"
+  patiently run_why "$decision"
+  command_line kubectl countersign why "$decision"
+  cat "$work/why"
+  tell "Over the threshold the certificate goes too, until the risk has fallen or a person says so:"
+  run kubectl wait -n "$namespace" agid/invoice-reader --for=condition=Suspended --timeout=10s
+  run kubectl get agid/invoice-reader -n "$namespace" -o jsonpath='{.status.risk}{"\n"}'
+  run kubectl get secrets -n "$namespace"
+}
+
+# What is allowed or denied is on record a moment later.
+run_why() { "$countersign_binary" why "$1" --audit "sqlite:$work/audit.db" >"$work/why" 2>&1 || { cat "$work/why" >&2; return 1; }; }
+
+risk_falls() {
+  chapter "A false alarm: taken back, and the agent is back"
+  signal clear 0
+  run kubectl wait -n "$namespace" agid/invoice-reader --for=condition=Ready --timeout=20s
+  run kubectl wait -n "$namespace" deleg/planner-to-reader deleg/reader-to-writer --for=condition=Ready --timeout=20s
+  connect
+  request /invoices/2026/11/7
+  [ -z "$decision" ] || die "it is denied still"
+}
+
 revoke_the_root() {
   chapter "The root is revoked, and everything below it ends"
   run_countersign revoke delegation alice-to-planner -n "$namespace" --yes
+  tell "The reader's connection is still open:"
+  request /invoices/2026/11/7
+  [ -n "$decision" ] || die "it was allowed though the root is revoked"
+  patiently run_why "$decision"
+  command_line kubectl countersign why "$decision"
+  cat "$work/why"
   run kubectl get deleg -n "$namespace" -o wide
   tell "A verifier that has the chain still, and the newest lists:"
   local address partition lists=()
@@ -393,6 +520,7 @@ clean_up() {
   if [ "$code" != 0 ] && [ "$code" != 130 ] && [ -s "$work/operator.log" ]; then
     say "the operator's last words:"
     tail -n 20 "$work/operator.log" >&2
+    [ ! -s "$work/decide.log" ] || { say "the decision point's:" && tail -n 20 "$work/decide.log" >&2; }
   fi
   # While the operator still runs, so that everything ends as it should.
   [ -n "${THROWAWAY:-}" ] || remove story

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use countersign_pdp::{CallerRule, TokenFile, Transmitter};
 
 /// Just-in-time identities for AI agents on Kubernetes: a short-lived mTLS certificate for as long
 /// as one task runs, and nothing after.
@@ -18,6 +19,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run the controllers against the cluster of KUBECONFIG, or the one this pod is in
     Run(Box<Run>),
+    /// Decide requests of agents: AuthZEN over HTTPS, Envoy's ext_authz and Watch over gRPC
+    Decide(Box<Decide>),
     /// Print the CRDs and the admission policies, for kubectl apply --server-side -f -
     Crds,
     /// Print the kinds of tasks that are compiled in, as TaskKinds
@@ -94,6 +97,105 @@ pub(crate) struct Run {
     /// How to log
     #[arg(long, default_value = "text")]
     pub(crate) log_format: LogFormat,
+}
+
+/// How a decision point runs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # Beside an Envoy on the same machine, which shows a token
+  countersign decide --token envoy=/etc/countersign/envoy.token
+
+  # For Envoys that show certificates of their own; each replica knows the others
+  countersign decide --listen 0.0.0.0:9443 \\
+    --tls-cert tls.crt --tls-key tls.key --caller-ca ca.crt \\
+    --caller 'spiffe://example.org/ns/gateway/*' \\
+    --peer https://decide-1.decide:9443")]
+pub(crate) struct Decide {
+    /// The operator's namespace: its lease, which is its heartbeat, and the bundles
+    #[arg(long, env = "POD_NAMESPACE", default_value = "countersign-system")]
+    pub(crate) namespace: String,
+    /// Where questions are asked and signals told; without TLS only on loopback
+    #[arg(long, default_value = "127.0.0.1:9443")]
+    pub(crate) listen: SocketAddr,
+    /// The server's certificate and chain in PEM; read again when it changes
+    #[arg(long, requires = "tls_key", requires = "caller_ca")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its private key
+    #[arg(long, requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// The roots that callers' certificates are of, such as a trust domain's ca.crt
+    #[arg(long, requires = "tls_cert")]
+    pub(crate) caller_ca: Option<PathBuf>,
+    /// The https URL that AuthZEN's discovery names; absent: that of --listen
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// Who may ask, by certificate: <SPIFFE ID>[*][,vouches][,authoritative][,reports]. 'vouches': it
+    /// may ask about agents whose certificate it doesn't show. 'authoritative': what it says of
+    /// resources counts. 'reports': it may tell signals of its own
+    #[arg(long = "caller", value_name = "CALLER")]
+    pub(crate) callers: Vec<CallerRule>,
+    /// Who may ask, by bearer token: <name>=<file>[,vouches][,authoritative][,reports]
+    #[arg(long = "token", value_name = "TOKEN")]
+    pub(crate) tokens: Vec<TokenFile>,
+    /// Another replica, by its URL: signals are shared with it
+    #[arg(long = "peer", value_name = "URL", requires = "peer_token")]
+    pub(crate) peers: Vec<String>,
+    /// The file of the token by which replicas know each other: the same for all
+    #[arg(long)]
+    pub(crate) peer_token: Option<PathBuf>,
+    /// The roots that other replicas' and transmitters' TLS is of, in PEM
+    #[arg(long)]
+    pub(crate) peer_ca: Option<PathBuf>,
+    /// A transmitter of Shared Signals: <issuer>,audience=<audience>[,token=<file>][,poll=<url>]
+    #[arg(long = "transmitter", value_name = "TRANSMITTER")]
+    pub(crate) transmitters: Vec<Transmitter>,
+    /// The file of the bearer token that Falco shows
+    #[arg(long)]
+    pub(crate) falco_token: Option<PathBuf>,
+    /// Where /healthz, /readyz and /metrics are served, in plain HTTP; 'none' for nowhere
+    #[arg(long, default_value = "127.0.0.1:8082")]
+    pub(crate) metrics_listen: Listen,
+    /// What wasn't heard of for so long counts no more: everything is denied, unless a
+    /// ClusterAgentPolicy says otherwise
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(5..=86_400))]
+    pub(crate) stale_after_seconds: u32,
+    /// How many questions may be in work at once; one more is denied
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) max_concurrent: u32,
+    /// How many connections may be open; one more waits
+    #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) max_connections: u32,
+    /// The audit log that decisions are recorded in: the operator's
+    #[arg(
+        long,
+        env = "COUNTERSIGN_AUDIT",
+        hide_env_values = true,
+        default_value = "sqlite:/var/lib/countersign/audit.db"
+    )]
+    pub(crate) audit: String,
+    /// This replica's name in the audit log: the same after a restart, and nobody else's
+    #[arg(long, env = "POD_NAME", default_value = "decide")]
+    pub(crate) audit_writer: String,
+    /// Which allows are recorded; denies always are. What a ClusterAgentPolicy wants on record first
+    /// is recorded before it is answered
+    #[arg(long, default_value = "all")]
+    pub(crate) record: RecordAllows,
+    /// How long a watch stays open at most: for tests that can't wait for one that hangs
+    #[arg(long, hide = true, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub(crate) watch_seconds: u32,
+    /// What to log, as in RUST_LOG
+    #[arg(long, env = "RUST_LOG", default_value = "info,kube_client=error")]
+    pub(crate) log: String,
+    /// How to log
+    #[arg(long, default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum RecordAllows {
+    All,
+    Sensitive,
 }
 
 /// An address, or none.

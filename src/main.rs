@@ -1,6 +1,7 @@
 //! `countersign`: just-in-time identities for AI agents on Kubernetes.
 
 mod args;
+mod decide;
 mod print;
 mod run;
 
@@ -13,6 +14,7 @@ use crate::args::{Arguments, Command};
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run(arguments) => run::run(*arguments),
+        Command::Decide(arguments) => decide::run(*arguments),
         Command::Crds => print::crds(),
         Command::Taskkinds => print::task_kinds(),
         Command::Completion { shell } => print::completion(shell),

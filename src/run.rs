@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use countersign_controller::{AuditSettings, Retention, Settings, run as operate};
 use countersign_runtime::Clock;
 use tokio::runtime::Builder;
@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use crate::args::{LogFormat, Run};
 
 pub(crate) fn run(arguments: Run) -> Result<()> {
-    log(&arguments)?;
+    log(&arguments.log, arguments.log_format)?;
     let settings = Settings {
         secret_namespaces: secret_namespaces(&arguments.secret_namespaces)?,
         namespace: arguments.namespace,
@@ -33,16 +33,10 @@ pub(crate) fn run(arguments: Run) -> Result<()> {
         revocation_seconds: arguments.revocation_max_age_seconds,
         clock: Clock::system(),
     };
-    // One provider for the whole process; a second install would be a bug here.
-    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    if installed.is_err() {
-        bail!("another crypto provider was installed");
-    }
+    install_crypto()?;
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let config = kube::Config::infer()
-            .await
-            .context("find a cluster: set KUBECONFIG, or run in a pod with a ServiceAccount")?;
+        let config = cluster().await?;
         info!(
             version = env!("CARGO_PKG_VERSION"),
             cluster = %config.cluster_url,
@@ -56,17 +50,31 @@ pub(crate) fn run(arguments: Run) -> Result<()> {
     })
 }
 
-fn log(arguments: &Run) -> Result<()> {
-    let filter = EnvFilter::try_new(&arguments.log).context("read --log")?;
+pub(crate) fn log(filter: &str, format: LogFormat) -> Result<()> {
+    let filter = EnvFilter::try_new(filter).context("read --log")?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    match arguments.log_format {
+    match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
     }
     Ok(())
+}
+
+/// One crypto provider for the whole process.
+pub(crate) fn install_crypto() -> Result<()> {
+    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    // A second install would be a bug here.
+    installed.map_err(|_| anyhow!("another crypto provider was installed"))
+}
+
+/// The cluster of KUBECONFIG, or the one that this pod is in.
+pub(crate) async fn cluster() -> Result<kube::Config> {
+    kube::Config::infer()
+        .await
+        .context("find a cluster: set KUBECONFIG, or run in a pod with a ServiceAccount")
 }
 
 /// `None` for all.
@@ -81,7 +89,7 @@ fn secret_namespaces(names: &[String]) -> Result<Option<Vec<String>>> {
     Ok(Some(names.cloned().collect()))
 }
 
-async fn asked_to_stop() {
+pub(crate) async fn asked_to_stop() {
     let (Ok(mut terminated), Ok(mut interrupted)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),

@@ -218,7 +218,7 @@ pub(crate) fn escape(path: &str) -> String {
 const SQLITE_SETTINGS: &str = "\
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
-PRAGMA cache_size = -65536;
+PRAGMA cache_size = -4096;
 PRAGMA wal_autocheckpoint = 8192;
 PRAGMA journal_size_limit = 67108864;";
 

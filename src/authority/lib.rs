@@ -63,4 +63,4 @@ pub use key::{KeyAlgorithm, PrivateKey};
 pub use leaf::{Leaf, LeafKey, LeafRequest};
 pub use signer::Signer;
 pub use slots::{RetiredAuthority, Slot, SlotName, SlotState};
-pub use svid::{Svid, verify_svid, verify_svid_pem};
+pub use svid::{Svid, spiffe_id_of, verify_svid, verify_svid_pem};

@@ -85,6 +85,21 @@ pub fn verify_svid(
     Ok(svid)
 }
 
+/// The SPIFFE ID of a DER certificate whose chain and time somebody else has verified, such as a TLS
+/// stack: of its exactly one URI SAN.
+///
+/// # Errors
+/// It can't be read, has none or several, or it is no SPIFFE ID.
+pub fn spiffe_id_of(der: &[u8]) -> Result<String, AuthorityError> {
+    let parsed = parse(der)?;
+    let mut uris = uris(&parsed);
+    let (Some(uri), None) = (uris.next(), uris.next()) else {
+        return Err(bad("it must have exactly one URI as a subject alternative name"));
+    };
+    spiffe::trust_domain_of(uri)?;
+    Ok(uri.to_owned())
+}
+
 /// [`verify_svid`] of `CERTIFICATE` blocks, leaf first.
 pub fn verify_svid_pem(
     chain_pem: &str,

@@ -2,8 +2,9 @@
 //! refused, so that a new one is a decision and shows in a review.
 //!
 //! ```text
-//!  core ◀─ api, authority ◀─ statement, tasks, decision, audit ◀─┐
-//!                                                    runtime ◀───┴─ controller, servers, cli ◀─ root
+//!  core ◀─ api, authority, policy ◀─ statement, tasks, decision, audit ◀─┐
+//!                                                            runtime ◀───┴─ controller, pdp, cli ◀─ root
+//!  decision ◀─ authzen, extauthz, signals ◀─ pdp     api, decision ◀─ policies ◀─ controller, pdp
 //!  testbed, bench: development only
 //! ```
 
@@ -19,12 +20,34 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate and what it may name of ours outside its tests.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("core", &[]),
     ("api", &["core"]),
     ("authority", &["core"]),
     ("tasks", &["core"]),
-    ("decision", &["core"]),
+    ("policy", &["core"]),
+    ("decision", &["core", "authority", "statement", "policy"]),
+    ("policies", &["core", "api", "policy", "decision"]),
+    ("authzen", &["core", "decision", "statement"]),
+    ("extauthz", &["core", "decision", "statement", "authority"]),
+    ("signals", &["core", "decision", "statement"]),
+    (
+        "pdp",
+        &[
+            "core",
+            "api",
+            "authority",
+            "policy",
+            "decision",
+            "policies",
+            "authzen",
+            "extauthz",
+            "signals",
+            "statement",
+            "audit",
+            "runtime",
+        ],
+    ),
     ("statement", &["core", "authority"]),
     ("audit", &["core"]),
     ("runtime", &[]),
@@ -35,7 +58,8 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "api",
             "authority",
             "tasks",
-            "decision",
+            "policy",
+            "policies",
             "audit",
             "runtime",
             "statement",
@@ -45,33 +69,42 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("testbed", &[]),
     (
         "bench",
-        &["testbed", "core", "api", "authority", "statement", "audit"],
+        &[
+            "testbed",
+            "core",
+            "api",
+            "authority",
+            "statement",
+            "audit",
+            "policy",
+            "decision",
+        ],
     ),
 ];
 
 /// What the root package may name: everything that isn't for development only.
-const ROOT: [&str; 9] = [
-    "core",
-    "api",
-    "authority",
-    "tasks",
-    "decision",
-    "audit",
-    "runtime",
-    "statement",
-    "controller",
-];
+const ROOT: [&str; 5] = ["api", "tasks", "runtime", "controller", "pdp"];
 
 /// For development only: nothing that ships may name them.
 const DEVELOPMENT: [&str; 2] = ["testbed", "bench"];
 
 /// Libraries that have their one place (`Only`, tests included) or have no place in what some crates
 /// ship (`Never`: their tests may meet a real API server), with the reason.
-const LIBRARIES: [(&str, Placement, &str); 5] = [
+const LIBRARIES: [(&str, Placement, &str); 7] = [
     (
         "cel",
         Placement::Only(&["tasks"]),
         "task rules are judged in one place",
+    ),
+    (
+        "cedar-policy",
+        Placement::Only(&["policy"]),
+        "policies are judged in one place",
+    ),
+    (
+        "tonic",
+        Placement::Only(&["extauthz"]),
+        "gRPC is spoken in one place",
     ),
     (
         "kube",
@@ -79,7 +112,11 @@ const LIBRARIES: [(&str, Placement, &str); 5] = [
             "core",
             "authority",
             "tasks",
+            "policy",
             "decision",
+            "authzen",
+            "extauthz",
+            "signals",
             "audit",
             "statement",
         ]),
@@ -91,7 +128,11 @@ const LIBRARIES: [(&str, Placement, &str); 5] = [
             "core",
             "authority",
             "tasks",
+            "policy",
             "decision",
+            "authzen",
+            "extauthz",
+            "signals",
             "audit",
             "statement",
         ]),
@@ -99,7 +140,16 @@ const LIBRARIES: [(&str, Placement, &str); 5] = [
     ),
     (
         "tokio",
-        Placement::Never(&["core", "api", "authority", "tasks", "decision", "statement"]),
+        Placement::Never(&[
+            "core",
+            "api",
+            "authority",
+            "tasks",
+            "policy",
+            "decision",
+            "policies",
+            "statement",
+        ]),
         "what decides doesn't wait",
     ),
     (

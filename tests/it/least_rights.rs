@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use countersign_api::{AgentIdentity, TaskKind};
+use countersign_api::{AgentIdentity, AgentPolicy, ClusterAgentPolicy, TaskKind};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::api::{Api, PostParams};
@@ -163,6 +163,17 @@ async fn the_rights_that_ship_are_enough_for_a_whole_life() {
     let object = json!({"metadata": {"name": "errands.example.com"}, "spec": {"version": "v1"}});
     create(&kinds, object).await.unwrap();
     until(&kinds, "errands.example.com", "ready", |it| is(it, "Ready")).await;
+
+    let policies = Api::<AgentPolicy>::namespaced(world.client().await, "finance");
+    let cedar = "permit (principal, action, resource);";
+    let object =
+        json!({"metadata": {"name": "a"}, "spec": {"policies": [{"id": "a", "cedar": cedar}]}});
+    create(&policies, object).await.unwrap();
+    until(&policies, "a", "ready", |it| is(it, "Ready")).await;
+    let guards = Api::<ClusterAgentPolicy>::all(world.client().await);
+    let object = json!({"metadata": {"name": "a"}, "spec": {}});
+    create(&guards, object).await.unwrap();
+    until(&guards, "a", "ready", |it| is(it, "Ready")).await;
 
     let nobody = json!({"spec": {"ownerRef": {"name": "nobody"}}});
     space

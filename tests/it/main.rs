@@ -11,6 +11,7 @@
 
 mod attackers;
 mod credential;
+mod decision;
 mod delegation;
 mod domains;
 mod harness;
@@ -20,6 +21,7 @@ mod least_rights;
 mod life;
 mod pki;
 mod policies;
+mod policies_kinds;
 mod refusals;
 mod renewal;
 mod request;

@@ -33,7 +33,7 @@ const PLAIN_INSERTS: &str = "plain inserts, as many a commit";
 
 /// What a log sets on its connections.
 const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-    PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864";
+    PRAGMA cache_size = -4096; PRAGMA journal_size_limit = 67108864";
 const POSTGRES: &str = "SET synchronous_commit = on";
 
 /// How much of each.

@@ -65,7 +65,7 @@ pub(super) fn but(object: Value, spec: Value) -> Value {
 }
 
 impl Space {
-    pub(super) fn delegations(&self) -> Api<Delegation> {
+    pub(crate) fn delegations(&self) -> Api<Delegation> {
         Api::namespaced(self.client.clone(), &self.name)
     }
 
@@ -75,7 +75,7 @@ impl Space {
     }
 
     /// Issued identities for one Job, which may do all that the owner may.
-    pub(super) async fn agents(&self, names: &[&str]) -> Vec<AgentIdentity> {
+    pub(crate) async fn agents(&self, names: &[&str]) -> Vec<AgentIdentity> {
         if self.jobs().get_opt(WORK).await.unwrap().is_none() {
             self.create_job(&job(WORK)).await;
         }
@@ -100,7 +100,7 @@ impl Space {
     }
 
     /// Delegates from the owner to the first and on from each to the next: `to-<agent>`, all ready.
-    pub(super) async fn chain(&self, agents: &[&str]) -> Vec<Delegation> {
+    pub(crate) async fn chain(&self, agents: &[&str]) -> Vec<Delegation> {
         let mut made = Vec::new();
         for (place, to) in agents.iter().enumerate() {
             let name = format!("to-{to}");
@@ -247,7 +247,7 @@ impl Space {
 }
 
 impl User {
-    pub(super) fn delegations(&self, space: &Space) -> Api<Delegation> {
+    pub(crate) fn delegations(&self, space: &Space) -> Api<Delegation> {
         Api::namespaced(self.client.clone(), &space.name)
     }
 }

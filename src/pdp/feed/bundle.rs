@@ -1,0 +1,50 @@
+//! Trust domains by their published bundles.
+
+use std::sync::Arc;
+
+use countersign_authority::Bundle;
+use countersign_decision::TrustDomainFacts;
+use countersign_statement::TrustedKeys;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt as _;
+use tracing::warn;
+
+/// The end of such a ConfigMap's name.
+const SUFFIX: &str = "-bundle";
+
+/// A bundle's text: what is compared is what was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) trust_domain: String,
+    json: String,
+}
+
+/// `None` for a ConfigMap that is no bundle.
+pub(crate) fn reduce(object: &ConfigMap) -> Option<Seen> {
+    let json = object.data.as_ref()?.get("bundle.json")?.clone();
+    let name = object.name_any();
+    Some(Seen {
+        trust_domain: name.strip_suffix(SUFFIX)?.to_owned(),
+        json,
+    })
+}
+
+/// `None`, and a warning, for a bundle that can't be read: its trust domain is unknown then.
+pub(crate) fn facts(seen: &Seen) -> Option<TrustDomainFacts> {
+    let name = &seen.trust_domain;
+    let bundle = Bundle::from_spiffe_json(&seen.json);
+    let keys = TrustedKeys::from_bundle_json(name, &seen.json);
+    match (bundle, keys) {
+        (Ok(bundle), Ok(keys)) => Some(TrustDomainFacts {
+            name: name.clone(),
+            bundle: Arc::new(bundle),
+            keys: Arc::new(keys),
+        }),
+        (bundle, keys) => {
+            let why = (bundle.err().map(|it| it.to_string()))
+                .or_else(|| keys.err().map(|it| it.to_string()));
+            warn!(trust_domain = name, why, "the bundle can't be read");
+            None
+        }
+    }
+}

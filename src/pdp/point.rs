@@ -1,0 +1,131 @@
+//! The decision point behind its protocols: decides, counts, records.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use countersign_audit::Log;
+use countersign_core::DataClass;
+use countersign_decision::{
+    Answer, Caller, Changes, DecisionId, DecisionPoint, Engine, Found, Question, Reason, Risk,
+    Search,
+};
+use countersign_runtime::Clock;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::WatchStream;
+use tracing::warn;
+
+use crate::metrics::Metrics;
+use crate::record;
+use crate::settings::Record;
+
+/// What answers.
+pub(crate) struct Point {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) clock: Clock,
+    pub(crate) log: Log,
+    pub(crate) record: Record,
+    pub(crate) metrics: Metrics,
+    pub(crate) changes: Arc<watch::Sender<u64>>,
+    pub(crate) max_concurrent: usize,
+    pub(crate) in_work: AtomicUsize,
+}
+
+/// A question in work.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Point {
+    fn place(&self) -> Option<Place<'_>> {
+        let before = self.in_work.fetch_add(1, Ordering::Relaxed);
+        let place = Place(&self.in_work);
+        (before < self.max_concurrent).then_some(place)
+    }
+
+    async fn answer(&self, caller: &Caller, question: Question) -> Answer {
+        let started = Instant::now();
+        let Some(_place) = self.place() else {
+            // Not recorded: that would be more work, when there is too much.
+            self.metrics.shed();
+            return self.denied(Reason::Overloaded, "too many questions at once: ask again");
+        };
+        let mut answer = self.engine.decide(caller, &question, self.clock.now());
+        let first = answer.allowed && answer.record_first;
+        if first {
+            let entry = record::entry(&answer, &question, caller);
+            if let Err(why) = self.log.append(entry).await {
+                warn!("an allow that must be on record first is denied: {why}");
+                answer = Answer {
+                    allowed: false,
+                    reason: Reason::NotRecorded,
+                    explanation: "it would be allowed, but can't be recorded now, and must be first"
+                        .to_owned(),
+                    obligations: Vec::new(),
+                    ..answer
+                };
+            }
+        }
+        if !(first && answer.allowed) && (!answer.allowed || self.record == Record::All) {
+            self.log.later(record::entry(&answer, &question, caller));
+        }
+        self.metrics
+            .decided(answer.allowed, answer.reason, started.elapsed());
+        answer
+    }
+
+    fn denied(&self, reason: Reason, explanation: &str) -> Answer {
+        Answer {
+            id: DecisionId::random(),
+            allowed: false,
+            reason,
+            explanation: explanation.to_owned(),
+            policies: Vec::new(),
+            would_deny: Vec::new(),
+            obligations: Vec::new(),
+            policy_set: String::new(),
+            risk: Risk::default(),
+            sensitivity: DataClass::Restricted,
+            agent: None,
+            time: self.clock.now(),
+            record_first: false,
+        }
+    }
+}
+
+impl DecisionPoint for Point {
+    fn decide<'a>(
+        &'a self,
+        caller: &'a Caller,
+        question: Question,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
+        Box::pin(self.answer(caller, question))
+    }
+
+    fn search<'a>(
+        &'a self,
+        caller: &'a Caller,
+        search: Search,
+    ) -> Pin<Box<dyn Future<Output = Found> + Send + 'a>> {
+        Box::pin(async move {
+            match self.place() {
+                Some(_place) => self.engine.search(caller, &search, self.clock.now()),
+                None => {
+                    self.metrics.shed();
+                    Found::default()
+                }
+            }
+        })
+    }
+
+    fn changes(&self) -> Changes {
+        Box::pin(WatchStream::from_changes(self.changes.subscribe()).map(drop))
+    }
+}
