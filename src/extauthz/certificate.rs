@@ -43,3 +43,23 @@ pub(crate) fn only_uri(der: &[u8]) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_is_sent_is_read_or_refused(
+            text in "(-----BEGIN CERTIFICATE-----%0A)?[A-Za-z0-9%/+=-]{0,200}(%0A-----END CERTIFICATE-----)?",
+            der in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            if let Some(der) = leaf(&text) {
+                prop_assert_eq!(only_uri(&der), None);
+            }
+            prop_assert_eq!(only_uri(&der), None);
+        }
+    }
+}

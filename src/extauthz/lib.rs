@@ -86,7 +86,7 @@ pub struct Settings {
     /// another is denied. By default `notification` alone, which is met by a line in the log.
     pub known_obligations: BTreeSet<String>,
     /// The largest request, in bytes: the headers of a request to Envoy and a certificate. Envoy itself
-    /// takes 60 KiB of headers unless told otherwise.
+    /// takes 60 KiB of headers unless told otherwise. A larger one is answered with an error.
     pub max_message_bytes: usize,
     /// The most subscriptions of one caller at a time: each costs a decision with every change.
     pub max_watches_per_caller: usize,

@@ -67,7 +67,34 @@ fn segment(part: &[u8], resource: &mut String) -> Result<(), Unreadable> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a failing test should panic")]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_is_sent_a_path_leads_nowhere_else(
+            target in proptest::collection::vec(prop_oneof![
+                Just(b"/".to_vec()), Just(b"%2".to_vec()), Just(b"%".to_vec()), Just(b".".to_vec()),
+                Just(b"%25".to_vec()), Just(b"%2e".to_vec()), Just(b"?".to_vec()), "[a-f0-9*;\\\\]".prop_map(String::into_bytes),
+                any::<u8>().prop_map(|it| vec![it]),
+            ], 0..12),
+        ) {
+            let target = [&b"/"[..], &target.concat()].concat();
+            if let Ok(path) = of_target(&target) {
+                let odd = |it: &str| matches!(it, "" | "." | ".." | "*");
+                prop_assert!(path.is_empty() || !path.split('/').any(odd), "{path:?}");
+                let bad = |it: char| matches!(it, '\\' | '%') || it.is_control();
+                prop_assert!(!path.contains(bad), "{path:?}");
+                // Spelled in full, it is the same one.
+                let spelled = path.split('/').map(|part| {
+                    part.bytes().map(|it| format!("%{it:02x}")).collect::<String>()
+                });
+                let spelled = format!("/{}", spelled.collect::<Vec<_>>().join("/"));
+                prop_assert_eq!(of_target(spelled.as_bytes()).unwrap(), path);
+            }
+        }
+    }
 
     #[test]
     fn a_path_has_one_spelling() {

@@ -9,6 +9,7 @@
     reason = "a failing test should panic"
 )]
 
+mod agent;
 mod answers;
 mod contract;
 mod envoy;
@@ -16,5 +17,6 @@ mod fake_point;
 mod pki;
 mod questions;
 mod serving;
+mod tls;
 mod upstream;
 mod watch;
