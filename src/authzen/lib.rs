@@ -37,7 +37,8 @@
 //!
 //! Properties count only if the caller is authoritative, and an agent without a certificate only if the
 //! caller vouches: the decision point judges that. Whatever isn't in this table is ignored. A member of
-//! the wrong type is refused by name, and so is one that is there twice.
+//! the table that has the wrong type is refused by its name; one that is there twice, or a property
+//! that is, is refused.
 //!
 //! # What comes out
 //! `context` of a decision: `id` (its name in the log), `reason` (a word), `explanation` (a sentence),

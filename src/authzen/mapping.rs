@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_decision::{Authority, Call, PresentedCertificate, Question, ResourceRef};
-use countersign_statement::Digest;
+use countersign_statement::{Digest, MAX_STATEMENT_BYTES};
 
 use crate::json::{Action, Context, Delegation, Entity, Properties, Request, Said, Scalar};
 use crate::refused::Refused;
@@ -249,8 +249,9 @@ fn read_chain(delegation: &Delegation<'_>) -> Result<Authority, Refused> {
         }
         Delegation::Statements(statements) => {
             let statement = |it: &Said<Cow<'_, str>>| {
-                let text = it.required("each statement of context.delegation")?;
-                Ok(text.to_string())
+                const EACH: &str = "each statement of context.delegation";
+                let text = short(it.required(EACH)?, MAX_STATEMENT_BYTES, EACH)?;
+                Ok(text.to_owned())
             };
             let statements = statements.iter().map(statement);
             Ok(Authority::Statements(statements.collect::<Result<_, _>>()?))

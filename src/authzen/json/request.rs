@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use countersign_statement::MAX_STATEMENTS;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess};
@@ -9,9 +10,6 @@ use serde_json::value::RawValue;
 
 use super::properties::Properties;
 use super::said::{Said, Wanted};
-
-/// The most statements of a chain that are read. A chain has a hop for each, and far fewer.
-const MOST_STATEMENTS: usize = 64;
 
 /// All that any endpoint reads of a body; each looks only at what is its own.
 #[derive(Debug, Default, Deserialize)]
@@ -79,7 +77,7 @@ pub(crate) enum Delegation<'a> {
     Digest(Cow<'a, str>),
     /// Its statements.
     Statements(Vec<Said<Cow<'a, str>>>),
-    /// More statements than are read.
+    /// More statements than a chain can have.
     TooMany,
 }
 
@@ -166,7 +164,7 @@ impl<'de: 'a, 'a> Wanted<'de> for Delegation<'a> {
     fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Option<Self>, A::Error> {
         let mut statements = Vec::new();
         while let Some(statement) = list.next_element::<Said<Cow<'a, str>>>()? {
-            if statements.len() == MOST_STATEMENTS {
+            if statements.len() == MAX_STATEMENTS {
                 while list.next_element::<IgnoredAny>()?.is_some() {}
                 return Ok(Some(Self::TooMany));
             }
