@@ -18,6 +18,8 @@ use countersign_policy::PolicySet;
 use countersign_statement::{Digest, TrustedKeys};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::signals::OwnerNames;
+
 /// An AgentIdentity.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IdentityFacts {
@@ -86,6 +88,15 @@ pub struct OwnerFacts {
     pub grants: Vec<Grant>,
     /// The users who may act as it, such as `alice@example.com`: signals name it by them too.
     pub users: Vec<String>,
+}
+
+impl OwnerFacts {
+    pub(crate) fn names(&self) -> OwnerNames<'_> {
+        OwnerNames {
+            name: &self.name,
+            users: &self.users,
+        }
+    }
 }
 
 /// A Delegation that was countersigned.

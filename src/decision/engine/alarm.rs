@@ -60,9 +60,8 @@ pub(crate) fn chain(
     }
     draft.concern.merge(of_chain);
     let mut of_owner = Concern::default();
-    let owner = trace.root_owner.name.as_str();
     let about = About {
-        owner: Some(owner),
+        owner: Some(trace.root_owner.names()),
         ..About::default()
     };
     signals.about(about, now, &mut of_owner);
@@ -71,14 +70,14 @@ pub(crate) fn chain(
         return suspended("a signal denies for now what the owner of its chain handed on");
     }
     // The agent's own owner was looked at before.
-    if own_owner != owner {
+    if own_owner != trace.root_owner.name {
         draft.concern.merge(of_owner);
     }
     for (statement, delegator) in trace.delegators() {
         let mut concern = Concern::default();
         let about = About {
             agent: Some(&delegator.identity.spiffe_id),
-            owner: Some(&delegator.identity.owner),
+            owner: Some(delegator.owner_names()),
             certificate: delegator.identity.serial_number.as_deref(),
         };
         signals.about(about, now, &mut concern);

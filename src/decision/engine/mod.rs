@@ -189,7 +189,7 @@ impl Engine {
         draft.set_agent(identity);
         let about = About {
             agent: Some(&identity.spiffe_id),
-            owner: Some(&identity.owner),
+            owner: Some(principal.owner_names()),
             // Of another certificate than the current one is asked once it is verified.
             certificate: match question.certificate {
                 None => identity.serial_number.as_deref(),

@@ -9,6 +9,8 @@ const MAX_AGENT_BYTES: usize = 2048;
 const MAX_ACTION_BYTES: usize = 64;
 /// The longest path; patterns in grants have 256 at most.
 const MAX_PATH_BYTES: usize = 1024;
+/// The most segments of a path: as many as policies can be asked about.
+const MAX_SEGMENTS: usize = countersign_policy::MAX_COLLECTIONS + 1;
 /// The longest type, tool, audience, and name of a property.
 const MAX_NAME_BYTES: usize = 256;
 /// The longest value of a property.
@@ -76,7 +78,10 @@ pub(crate) fn is_path(path: &str) -> bool {
         let rest = segment.trim_start_matches('.');
         !rest.is_empty() && segment.len() - rest.len() <= 2
     };
-    path.len() <= MAX_PATH_BYTES && !path.contains(odd) && path.split('/').all(good)
+    path.len() <= MAX_PATH_BYTES
+        && !path.contains(odd)
+        && path.split('/').nth(MAX_SEGMENTS).is_none()
+        && path.split('/').all(good)
 }
 
 #[cfg(test)]
@@ -96,6 +101,8 @@ mod tests {
             assert!(is_path(path), "{path:?}");
         }
         let long = "a".repeat(1025);
+        let deep = vec!["a"; MAX_SEGMENTS + 1].join("/");
+        assert!(!is_path(&deep));
         for path in [
             "", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "a/...", "*", "a/*", "a*",
             "a b", "a\tb", "a\u{0}", "a\u{7f}", "a\u{a0}b", &long,

@@ -10,15 +10,20 @@ use super::Engine;
 use crate::Risk;
 use crate::signals::About;
 use crate::signals::concern::Concern;
-use crate::world::held::Identity;
+use crate::world::maps::Principal;
 
 impl Engine {
     /// The risk of an agent: of signals about it, its pod, its owner, its current certificate and
     /// its own delegations, and of its behaviour so far. `None`: there is no such agent.
     pub fn risk_of(&self, spiffe_id: &str, now: Timestamp) -> Option<Risk> {
-        let identity = self.world.read().agent(spiffe_id).cloned()?;
+        let principal = {
+            let maps = self.world.read();
+            maps.principal(maps.agent(spiffe_id)?)
+        };
         let delegations = self.delegations_with_signals();
-        Some(self.risk_at(&identity, &delegations, now))
+        let odd = self.behaviour.assess_all(&principal.identity.uid, now);
+        let concern = self.concern(&principal, &delegations, now);
+        Some(concern.with_behaviour(&odd))
     }
 
     /// The identities that live signals concern, by UID, with their risk; for their status. Costs a
@@ -27,52 +32,42 @@ impl Engine {
     pub fn risky(&self, now: Timestamp) -> Vec<(String, Risk)> {
         let concerned = self.signals.concerned();
         let delegations = self.delegations_with_signals();
-        let identities: Vec<Arc<Identity>> = {
+        let principals: Vec<Principal> = {
             let maps = self.world.read();
             if concerned.any_other {
-                maps.agents().cloned().collect()
+                maps.agents().map(|it| maps.principal(it)).collect()
             } else {
                 let named = concerned.agents.iter();
                 let named = named.filter_map(|it| maps.agent(it));
                 let delegates = delegations.keys().filter_map(|it| maps.identity(it));
                 let all = named.chain(delegates);
                 let by_uid: BTreeMap<_, _> = all.map(|it| (Arc::clone(&it.uid), it)).collect();
-                by_uid.into_values().cloned().collect()
+                by_uid.into_values().map(|it| maps.principal(it)).collect()
             }
         };
-        let risks = identities.iter().filter_map(|identity| {
-            let concern = self.concern(identity, &delegations, now);
+        let risks = principals.iter().filter_map(|principal| {
+            let concern = self.concern(principal, &delegations, now);
             if concern.codes().is_empty() {
                 return None;
             }
-            let odd = self.behaviour.assess_all(&identity.uid, now);
-            let risk = concern.with_behaviour(&odd);
-            Some((identity.uid.as_ref().to_owned(), risk))
+            let uid = principal.identity.uid.as_ref();
+            let odd = self.behaviour.assess_all(uid, now);
+            Some((uid.to_owned(), concern.with_behaviour(&odd)))
         });
         risks.collect()
     }
 
-    fn risk_at(
-        &self,
-        identity: &Identity,
-        delegations: &BTreeMap<Arc<str>, Vec<Digest>>,
-        now: Timestamp,
-    ) -> Risk {
-        let odd = self.behaviour.assess_all(&identity.uid, now);
-        self.concern(identity, delegations, now)
-            .with_behaviour(&odd)
-    }
-
     fn concern(
         &self,
-        identity: &Identity,
+        principal: &Principal,
         delegations: &BTreeMap<Arc<str>, Vec<Digest>>,
         now: Timestamp,
     ) -> Concern {
+        let identity = &principal.identity;
         let mut concern = Concern::default();
         let about = About {
             agent: Some(&identity.spiffe_id),
-            owner: Some(&identity.owner),
+            owner: Some(principal.owner_names()),
             certificate: identity.serial_number.as_deref(),
         };
         self.signals.about(about, now, &mut concern);

@@ -40,10 +40,17 @@ struct Held {
 pub(crate) struct About<'a> {
     /// By SPIFFE ID; its pods too.
     pub(crate) agent: Option<&'a str>,
-    /// By name, and by its other names.
-    pub(crate) owner: Option<&'a str>,
+    /// By name, and by those of its users.
+    pub(crate) owner: Option<OwnerNames<'a>>,
     /// By serial number.
     pub(crate) certificate: Option<&'a str>,
+}
+
+/// The names of an owner.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OwnerNames<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) users: &'a [String],
 }
 
 /// Whose agents may have a risk.
@@ -61,7 +68,7 @@ impl Signals {
         Self::with_room(MAX_SIGNALS)
     }
 
-    fn with_room(most: usize) -> Self {
+    pub(crate) fn with_room(most: usize) -> Self {
         Self {
             held: RwLock::new(Held {
                 table: Table::new(most),
@@ -116,7 +123,8 @@ impl Signals {
         self.held.write().aliases.remove_pod(namespace, pod);
     }
 
-    /// The names of an owner's subjects, by which signals may name it too; none: just its own.
+    /// Further names by which signals may name an owner, beside its own and those of its
+    /// [`crate::OwnerFacts::users`].
     pub fn set_owner_names(&self, owner: &str, names: Vec<String>) {
         self.held.write().aliases.set_owner(owner, names);
     }
@@ -145,14 +153,13 @@ impl Signals {
                 look(Kind::Pod, pod);
             }
         }
-        if let Some(owner) = about.owner {
-            look(Kind::Owner, owner);
+        if let Some(OwnerNames { name, users }) = about.owner {
+            look(Kind::Owner, name);
             // A name that is given twice, or is the owner's own, is looked at once.
-            let names = aliases.names_of(owner);
-            for (place, name) in names.iter().enumerate() {
-                let before = names.get(..place).unwrap_or_default();
-                if name != owner && !before.contains(name) {
-                    look(Kind::Owner, name);
+            let names = || users.iter().chain(aliases.names_of(name));
+            for (place, other) in names().enumerate() {
+                if other != name && !names().take(place).any(|it| it == other) {
+                    look(Kind::Owner, other);
                 }
             }
         }

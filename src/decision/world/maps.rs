@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::classes::HeldRules;
 use super::held::{Domain, Hop, Identity};
+use crate::signals::OwnerNames;
 use crate::{Freshness, OwnerFacts};
 
 /// Everything at one moment. Whoever asks takes what it needs under one lock, so that what belongs
@@ -46,6 +47,17 @@ pub(crate) struct Link {
     /// None where a root's owner did, or where the agent is gone.
     pub(crate) delegator: Option<Principal>,
     pub(crate) revoked: bool,
+}
+
+impl Principal {
+    /// The names of its owner, as far as they are known.
+    pub(crate) fn owner_names(&self) -> OwnerNames<'_> {
+        let unknown = OwnerNames {
+            name: &self.identity.owner,
+            users: &[],
+        };
+        self.owner.as_ref().map_or(unknown, |it| it.names())
+    }
 }
 
 impl Maps {
