@@ -24,6 +24,7 @@ pub(crate) struct Programs {
     operator: PathBuf,
     crds: PathBuf,
     peers: PathBuf,
+    opa: PathBuf,
     out: PathBuf,
 }
 
@@ -34,7 +35,13 @@ pub(crate) struct Bed {
 }
 
 impl Programs {
-    pub(crate) fn find(operator: &Path, crds: &Path, peers: &Path, out: &Path) -> Result<Self> {
+    pub(crate) fn find(
+        operator: &Path,
+        crds: &Path,
+        peers: &Path,
+        opa: &Path,
+        out: &Path,
+    ) -> Result<Self> {
         ensure!(
             operator.is_file(),
             "there is no {}: cargo build --release",
@@ -45,6 +52,7 @@ impl Programs {
             operator: operator.to_owned(),
             crds: crds.to_owned(),
             peers: peers.to_owned(),
+            opa: opa.to_owned(),
             out: out.to_owned(),
         })
     }
@@ -56,6 +64,11 @@ impl Programs {
     /// Other people's chain verifiers; there only where they were built.
     pub(crate) fn peers(&self) -> &Path {
         &self.peers
+    }
+
+    /// OPA; there only where it was built.
+    pub(crate) fn opa(&self) -> &Path {
+        &self.opa
     }
 
     /// Where files may be written that are measured: on the disk of the build.

@@ -13,8 +13,9 @@
 //! `Ready=True`. etcd syncs to disk. Tasks are objects of a small custom resource whose status is
 //! written directly, so that no other controller's time is measured.
 //!
-//! The operator is a black box with an API. What is measured without it are libraries: chain
-//! verification beside other people's, and the audit log beside plain inserts.
+//! The operator and the decision point are black boxes with APIs. What is measured without them are
+//! libraries: chain verification beside other people's, the audit log beside plain inserts, and the
+//! engine of decisions by itself.
 
 #![allow(clippy::print_stdout, reason = "a command line's answers go to stdout")]
 #![allow(
@@ -73,6 +74,12 @@ struct Arguments {
     /// Other people's chain verifiers, for the benchmark of chains
     #[arg(long, default_value = "target/peers/release/countersign-bench-peers")]
     peers: PathBuf,
+    /// OPA, for the benchmark of decisions
+    #[arg(long, default_value = "opa")]
+    opa: PathBuf,
+    /// Holds so many identities, and prints the bytes that it takes: for the benchmark of decisions
+    #[arg(long, hide = true)]
+    hold: Option<usize>,
     /// The folder of results.json and the operator's log
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
@@ -87,6 +94,9 @@ fn main() -> ExitCode {
 }
 
 fn start(arguments: Arguments) -> Result<()> {
+    if let Some(identities) = arguments.hold {
+        return cases::hold(identities);
+    }
     // One thread: the harness shares the machine with what it measures.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -100,6 +110,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         &arguments.operator,
         &arguments.crds,
         &arguments.peers,
+        &arguments.opa,
         &arguments.out,
     )?;
     let cases = Case::chosen(&arguments.only);

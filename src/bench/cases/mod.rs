@@ -4,8 +4,10 @@ mod audit;
 mod burst;
 mod chains;
 mod completion;
+mod decide;
 mod delegations;
 mod idle;
+mod revocation_reach;
 mod revoke;
 mod scale;
 mod statistics;
@@ -14,6 +16,7 @@ mod writes;
 
 use anyhow::Result;
 use clap::ValueEnum;
+pub(crate) use decide::hold;
 
 use crate::bed::Programs;
 use crate::progress;
@@ -46,6 +49,10 @@ pub(crate) enum Case {
     Revoke,
     /// Appends to the audit log, and a trail through a million records
     Audit,
+    /// Decisions beside OPA's, in process, over HTTP and gRPC, through Envoy
+    Decide,
+    /// From a revocation or a signal to the last replica's first deny, under load
+    Reach,
 }
 
 impl Case {
@@ -74,6 +81,8 @@ impl Case {
             Self::Delegations => delegations::run(programs, quick).await,
             Self::Revoke => revoke::run(programs, quick).await,
             Self::Audit => audit::run(programs, quick).await,
+            Self::Decide => decide::run(programs, quick).await,
+            Self::Reach => revocation_reach::run(programs, shape.learned().await?, quick).await,
         }
     }
 }
