@@ -14,6 +14,7 @@ use crate::index::Index;
 use crate::installation::Installation;
 use crate::metrics::Metrics;
 use crate::owner::Owner;
+use crate::policy::{Kind, Policies};
 use crate::requester::Reviews;
 use crate::revocation::{Lists, Revocations};
 use crate::secret::Secrets;
@@ -48,6 +49,8 @@ pub(crate) struct Context {
     pub(crate) owners: Arc<Store<Owner>>,
     pub(crate) trust_domains: Arc<Store<api::TrustDomain>>,
     pub(crate) task_kinds: Arc<Store<api::TaskKind>>,
+    pub(crate) agent_policies: Policies<api::AgentPolicy>,
+    pub(crate) cluster_agent_policies: Policies<api::ClusterAgentPolicy>,
     pub(crate) kinds: Arc<Kinds>,
     pub(crate) domains: Domains,
     pub(crate) secrets: Secrets,
@@ -59,6 +62,8 @@ pub(crate) struct Context {
     pub(crate) queue: Arc<Queue<Work>>,
     /// Trust domains by name.
     pub(crate) domain_queue: Queue<String>,
+    /// AgentPolicies, and, without a namespace, ClusterAgentPolicies.
+    pub(crate) policy_queue: Queue<ObjectKey>,
 }
 
 /// What a worker looks at.
@@ -130,5 +135,21 @@ impl Context {
         }
         self.domain_queue
             .push(name.to_owned(), Arc::from(""), Urgency::Issue);
+    }
+
+    /// Has policies looked at: a change of some that were judged before new ones.
+    pub(crate) fn look_at_policy<K: Kind>(&self, key: &ObjectKey) {
+        if !self.gate.leads() {
+            return;
+        }
+        let object = K::all(self).store().get(key);
+        let judged = object.is_some_and(|object| object.in_effect().is_some());
+        let urgency = if judged {
+            Urgency::Renew
+        } else {
+            Urgency::Issue
+        };
+        let lane = key.namespace.clone().unwrap_or_default();
+        self.policy_queue.push(key.clone(), lane, urgency);
     }
 }

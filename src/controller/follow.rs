@@ -34,6 +34,7 @@ pub(crate) fn follow(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Superv
     around_identities(ctx, metrics, to);
     around_trust_domains(ctx, metrics, to);
     policies(ctx, metrics, to);
+    crate::policy::follow(ctx, metrics, to);
 }
 
 /// Returns when all of them have listed once.
@@ -482,6 +483,6 @@ pub(crate) fn everything(ctx: &Context) {
 
 /// Lists are the most recent ones: an API server that lags must not show a restarted operator the
 /// past. Since Kubernetes 1.31 they come out of its cache all the same (KEP-2340).
-fn config(ctx: &Context) -> Config {
+pub(crate) fn config(ctx: &Context) -> Config {
     Config::default().timeout(ctx.watch_seconds)
 }

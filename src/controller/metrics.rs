@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::policy::Tally;
+
 /// From 5 ms (an idle control plane) to a minute.
 const LATENCY_BUCKETS: [f64; 13] = [
     0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
@@ -34,6 +36,7 @@ pub(crate) struct Metrics {
     delegations_ended: Counter,
     audit_available: Gauge,
     audit_waiting: Gauge,
+    policies: Family<State, Gauge>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -45,6 +48,11 @@ struct Pass {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Class {
     urgency: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct State {
+    state: &'static str,
 }
 
 /// Trust domains are few.
@@ -71,6 +79,7 @@ impl Metrics {
             delegations_ended: Counter::default(),
             audit_available: Gauge::default(),
             audit_waiting: Gauge::default(),
+            policies: Family::default(),
         };
         let Self {
             issue_latency,
@@ -88,6 +97,7 @@ impl Metrics {
             delegations_ended,
             audit_available,
             audit_waiting,
+            policies,
         } = metrics.clone();
         registry.register_with_unit(
             "certificate_issue_latency",
@@ -144,6 +154,11 @@ impl Metrics {
             "audit_waiting",
             "Records of what ended that wait for the audit log",
             audit_waiting,
+        );
+        registry.register(
+            "policies",
+            "AgentPolicies and ClusterAgentPolicies, by how they stand: those that are stalled may have an older generation in effect",
+            policies,
         );
         metrics
     }
@@ -210,6 +225,26 @@ impl Metrics {
 
     pub(crate) fn delegation_ended(&self) {
         self.delegations_ended.inc();
+    }
+
+    pub(crate) fn policies(&self, tally: Tally) {
+        let Tally {
+            in_effect,
+            audit,
+            disabled,
+            stalled,
+            pending,
+        } = tally;
+        for (state, count) in [
+            ("in_effect", in_effect),
+            ("audit", audit),
+            ("disabled", disabled),
+            ("stalled", stalled),
+            ("pending", pending),
+        ] {
+            let gauge = self.policies.get_or_create(&State { state });
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     pub(crate) fn audit(&self, available: bool, waiting: usize) {

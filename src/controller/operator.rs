@@ -1,7 +1,6 @@
 //! Puts everything together and keeps it running.
 
 use std::fmt;
-use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +23,12 @@ use crate::context::{Context, Work};
 use crate::delegation::{self, Delegations};
 use crate::event::Events;
 use crate::follow;
+use crate::hand::Hand;
 use crate::identity::{self, Identities, PassError};
 use crate::index::Index;
 use crate::installation::Installation;
 use crate::metrics::Metrics;
+use crate::policy::{self, Policies};
 use crate::requester::Reviews;
 use crate::retention::Retention;
 use crate::revocation::{Lists, Revocations};
@@ -314,6 +315,8 @@ fn context(
             owners: Arc::new(Store::new()),
             trust_domains: Arc::new(Store::new()),
             task_kinds: Arc::new(Store::new()),
+            agent_policies: Policies::default(),
+            cluster_agent_policies: Policies::default(),
             kinds,
             domains: Domains::default(),
             secrets: Secrets::new(settings.secret_namespaces.as_deref()),
@@ -323,6 +326,7 @@ fn context(
             skew: Skew::default(),
             queue: Arc::new(Queue::new()),
             domain_queue: Queue::new(),
+            policy_queue: Queue::new(),
             clients,
         }
     })
@@ -355,6 +359,9 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
             task_kind::tell_all(&c).await;
             std::future::pending().await // a member who ends ends the process
         });
+        let c = Arc::clone(&ctx);
+        team.spawn(async move { policy::work(&c).await });
+        policy::look_at_all(&ctx);
         ctx.trust_domains
             .for_each(|key, _| ctx.look_at_domain(&key.name));
         let ready = domains_known(&ctx);
@@ -446,19 +453,6 @@ async fn work(ctx: &Context) {
     }
 }
 
-/// A key in hand: given back also when the pass is dropped in the middle, at the loss of the lease.
-struct Hand<'a, K: Clone + Eq + Hash + Send + 'static> {
-    queue: &'a Queue<K>,
-    key: &'a K,
-    outcome: Outcome,
-}
-
-impl<K: Clone + Eq + Hash + Send + 'static> Drop for Hand<'_, K> {
-    fn drop(&mut self) {
-        self.queue.done(self.key, self.outcome);
-    }
-}
-
 fn is_not_leader(why: &PassError) -> bool {
     matches!(
         why,
@@ -497,6 +491,7 @@ async fn work_on_domains(ctx: &Context) {
 
 async fn measure(ctx: &Context) {
     loop {
+        ctx.metrics.policies(policy::tally(ctx));
         ctx.metrics.queued(|urgency| ctx.queue.len(urgency));
         ctx.metrics.clock_skew(ctx.skew.seconds());
         let now = ctx.clock.now();

@@ -507,6 +507,7 @@ async fn undo(
     let wanted = live.as_ref().is_some_and(|live| {
         parse::recorded(live).completed.is_none()
             && matches!(live.spec.desired_state, api::DesiredState::Active)
+            && parse::risk(live).is_none()
             && live.metadata.deletion_timestamp.is_none()
     });
     if !wanted {

@@ -22,8 +22,10 @@ pub(crate) async fn observe(
 ) -> kube::Result<Observed> {
     let identity = parse::identity(object);
     let recorded = parse::recorded(object);
+    let risk = parse::risk(object);
     let issued = recorded.first_issue.is_some();
-    let credential = credential(ctx, key, &identity, &recorded);
+    let active = identity.desired == Desired::Active && risk.is_none();
+    let credential = credential(ctx, key, &identity, &recorded, active);
     let domain = domain(ctx, &identity, &recorded);
     // What ends it is asked first, and what is over isn't asked any further: no slow answer about
     // an owner delays an end.
@@ -53,6 +55,7 @@ pub(crate) async fn observe(
     Ok(Observed {
         now,
         domain,
+        risk,
         closed: ctx.installation.closed(identity.created, issued),
         clock_off: ctx.skew.off(),
         identity,
@@ -76,6 +79,7 @@ pub(crate) fn urgency(ctx: &Context, key: &ObjectKey) -> Urgency {
         return Urgency::Issue;
     };
     let wanted = matches!(object.spec.desired_state, api::DesiredState::Active)
+        && parse::risk(object).is_none()
         && object.metadata.deletion_timestamp.is_none()
         && !crate::condition::is_true(&status.conditions, "Completed");
     if !wanted && ctx.secrets.get(&parse::secret_key(object)).is_some() {
@@ -223,6 +227,7 @@ fn credential(
     key: &ObjectKey,
     identity: &Identity,
     recorded: &Recorded,
+    active: bool,
 ) -> CredentialSeen {
     let name = match &identity.delivery {
         Delivery::Secret { name } => name,
@@ -254,8 +259,7 @@ fn credential(
         .as_ref()
         .filter(|held| *held.identity == *identity.uid || recorded.wrote(&held.uid));
     // What is ours and over is taken away, whoever claims the name by now.
-    let claims =
-        recorded.completed.is_none() && !identity.deleting && identity.desired == Desired::Active;
+    let claims = recorded.completed.is_none() && !identity.deleting && active;
     if claims
         && ours.is_none()
         && let Some(by) = rival(ctx, key, identity, &secret, held.as_ref())

@@ -19,6 +19,8 @@ pub(crate) struct Observed {
     pub(crate) owner: OwnerSeen,
     /// The trust domain.
     pub(crate) domain: DomainSeen,
+    /// The risk that suspends it, if one does: the decision point's to say.
+    pub(crate) risk: Option<Risk>,
     /// Where the credential is.
     pub(crate) credential: CredentialSeen,
     /// Why nobody gets anything at present: admission policies missing or altered. Retirement goes
@@ -118,6 +120,17 @@ pub(crate) enum Delivery {
     Request { pkcs10: String },
     /// In the pod; nothing is stored.
     Workload,
+}
+
+/// A risk beyond the threshold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Risk {
+    /// 0 to 100.
+    pub(crate) score: u8,
+    /// 0 to 100.
+    pub(crate) anomaly: u8,
+    /// What it is made of: kinds of signals.
+    pub(crate) reason: String,
 }
 
 /// What its users want of it.

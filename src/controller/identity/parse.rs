@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as ApiCondition, Time};
 use kube::ResourceExt as _;
 
-use super::observed::{Certificate, Delivery, Desired, Identity, Recorded, SecretVersion, TaskRef};
+use super::observed::{
+    Certificate, Delivery, Desired, Identity, Recorded, Risk, SecretVersion, TaskRef,
+};
 use super::plan::Status;
 
 /// What an object asks for.
@@ -126,6 +128,17 @@ pub(crate) fn recorded(object: &api::AgentIdentity) -> Recorded {
     }
 }
 
+/// The risk that suspends it, if one does.
+pub(crate) fn risk(object: &api::AgentIdentity) -> Option<Risk> {
+    let risk = object.status.as_ref()?.risk.as_ref()?;
+    let percent = |it: i64| u8::try_from(it.clamp(0, 100)).unwrap_or(100);
+    (risk.state == api::RiskState::Suspended).then(|| Risk {
+        score: percent(risk.score),
+        anomaly: percent(risk.anomaly),
+        reason: risk.reason.clone(),
+    })
+}
+
 /// The status to write over `before` at `now`. A condition whose status didn't change keeps the
 /// time of its last transition, so that an equal plan gives an equal status.
 pub(crate) fn status(
@@ -160,6 +173,8 @@ pub(crate) fn status(
             authority_id: it.authority_id.clone(),
             chain: it.chain.clone(),
         }),
+        // The decision point's: it stays as it is.
+        risk: before.and_then(|status| status.risk.clone()),
         conditions: plan
             .conditions
             .iter()

@@ -161,7 +161,7 @@ fn complete(seen: &Observed, over: Over) -> Plan {
     }
 }
 
-/// Has somebody suspended it?
+/// Has somebody suspended it, or something?
 fn suspended(seen: &Observed) -> Option<Condition> {
     let condition = |reason: &str, message| Condition {
         kind: "Suspended",
@@ -179,10 +179,16 @@ fn suspended(seen: &Observed) -> Option<Condition> {
             ..
         } => {
             let message = format!("owner {} is suspended", seen.identity.owner);
-            Some(condition("OwnerSuspended", message))
+            return Some(condition("OwnerSuspended", message));
         }
-        _ => None,
+        _ => {}
     }
+    let risk = seen.risk.as_ref()?;
+    let message = format!(
+        "its risk is {} of 100, its anomaly {}: {}; it comes back as a ClusterAgentPolicy's risk.resumeBelow says, or set spec.desiredState to Suspended and then to Active",
+        risk.score, risk.anomaly, risk.reason
+    );
+    Some(condition("RiskTooHigh", message))
 }
 
 fn suspend(seen: &Observed, why: Condition) -> Plan {

@@ -24,6 +24,7 @@ impl Stage {
         if over {
             Self::Over
         } else if object.spec.desired_state == api::DesiredState::Suspended
+            || super::parse::risk(object).is_some()
             || is_true(conditions, "Suspended")
         {
             Self::Suspended

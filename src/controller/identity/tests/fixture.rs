@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::observed::{
     Admits, Authority, Certificate, CredentialSeen, Delivery, Desired, DomainSeen, Identity,
-    Observed, OwnerSeen, OwnerState, Recorded, SecretVersion, TaskRef, TaskSeen, TaskState,
+    Observed, OwnerSeen, OwnerState, Recorded, Risk, SecretVersion, TaskRef, TaskSeen, TaskState,
 };
 use super::super::plan::{BACKDATE, Credential, Issue, Plan, Status, plan, renewal};
 
@@ -46,6 +46,15 @@ pub(super) fn owner(state: OwnerState) -> OwnerSeen {
         state,
         grants: vec![grant("read", "ledger/*")],
         admits: Admits::Yes,
+    }
+}
+
+/// A risk beyond the threshold.
+pub(super) fn risk() -> Risk {
+    Risk {
+        score: 91,
+        anomaly: 40,
+        reason: "caep/risk-level-change, behaviour/rate".to_owned(),
     }
 }
 
@@ -105,6 +114,7 @@ pub(super) fn fresh() -> Observed {
         task: running("task-1"),
         owner: owner(OwnerState::Active),
         domain: domain(),
+        risk: None,
         credential: CredentialSeen::Missing,
         closed: None,
         clock_off: false,

@@ -12,4 +12,5 @@ mod fixture;
 mod model;
 mod properties;
 mod refusals;
+mod risk;
 mod states;

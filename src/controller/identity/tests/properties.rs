@@ -10,7 +10,7 @@ use super::super::observed::{
     OwnerSeen, OwnerState, Recorded, Refusal, SecretVersion, TaskSeen, TaskState,
 };
 use super::super::plan::{Credential, Plan, plan};
-use super::fixture::{apply, at, fresh, grant, is_idle, version, with};
+use super::fixture::{apply, at, fresh, grant, is_idle, risk, version, with};
 
 /// Of each property; 20,000 of each passed when they were written.
 const CASES: u32 = 2000;
@@ -250,10 +250,10 @@ fn anything() -> impl Strategy<Value = Observed> {
         credential(),
         prop::bool::weighted(0.1),
         prop::bool::weighted(0.1),
-        moment(),
+        (moment(), prop::bool::weighted(0.1)),
     )
         .prop_map(
-            |(seen, recorded, task, owner, domain, credential, closed, clock_off, now)| {
+            |(seen, recorded, task, owner, domain, credential, closed, clock_off, (now, risky))| {
                 let seen = Observed {
                     now,
                     identity: seen.identity,
@@ -261,6 +261,7 @@ fn anything() -> impl Strategy<Value = Observed> {
                     task,
                     owner,
                     domain,
+                    risk: risky.then(risk),
                     credential,
                     closed: closed.then(refusal),
                     clock_off,
@@ -425,6 +426,7 @@ proptest! {
             let admitted = matches!(seen.owner, OwnerSeen::Found { admits: Admits::Yes, .. });
             prop_assert!(admitted);
             prop_assert_eq!(identity.desired, Desired::Active);
+            prop_assert_eq!(&seen.risk, &None);
             prop_assert!(!identity.deleting && !seen.clock_off);
             prop_assert!(identity.requester.is_some());
             prop_assert_eq!(&seen.recorded.completed, &None);
@@ -521,6 +523,7 @@ proptest! {
         let ended = seen.recorded.completed.is_some()
             || seen.identity.deleting
             || seen.identity.desired != Desired::Active
+            || seen.risk.is_some()
             || matches!(
                 seen.owner,
                 OwnerSeen::Found { state: OwnerState::Suspended | OwnerState::Departed, .. }

@@ -10,7 +10,7 @@ use super::super::observed::{
 use super::super::plan::{Credential, Issue, LOOK_AGAIN, Plan, plan};
 use super::fixture::{
     TTL, apply, assert_says, assert_settles, at, domain, found, fresh, issued, owner, requested,
-    running, said, unrecorded, version, with,
+    risk, running, said, unrecorded, version, with,
 };
 
 fn order(plan: &Plan) -> &Issue {
@@ -281,7 +281,12 @@ fn a_serial_that_was_never_recorded_is_recorded_at_the_end() {
 fn suspended_it_has_no_credential_and_is_not_ready_nor_completed() {
     let by_user = with(issued(), suspend);
     let by_owner = with(issued(), |it| it.owner = owner(OwnerState::Suspended));
-    for (seen, reason) in [(by_user, "Suspended"), (by_owner, "OwnerSuspended")] {
+    let by_risk = with(issued(), |it| it.risk = Some(risk()));
+    for (seen, reason) in [
+        (by_user, "Suspended"),
+        (by_owner, "OwnerSuspended"),
+        (by_risk, "RiskTooHigh"),
+    ] {
         let plan = plan(&seen);
         assert_eq!(plan.credential, Credential::Remove);
         assert_says(&plan, &[("Suspended", true, reason)]);

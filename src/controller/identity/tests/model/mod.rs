@@ -1,7 +1,7 @@
 //! Every interleaving of two replicas over a small API server, with the real planner.
 //!
 //! ```text
-//!  environment: user, task, clock, garbage collector, crashes
+//!  environment: user, decision point, task, clock, garbage collector, crashes
 //!       │
 //!       ▼                       views: any earlier state of each object, never backwards
 //!  API server ══ history ═════▶ replica 0, replica 1: both believe that they lead
@@ -61,6 +61,8 @@ enum Broken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Budget {
     user: u8,
+    /// Turns of the decision point's mind.
+    risk: u8,
     task: u8,
     clock: u8,
     crashes: u8,
@@ -95,6 +97,10 @@ enum Act {
         desired: Want,
     },
     DeleteIdentity {
+        identity: usize,
+    },
+    /// The decision point suspends it for its risk, or brings it back.
+    Risk {
         identity: usize,
     },
     EndTask(Stands),
@@ -191,6 +197,12 @@ impl Model for Cluster {
                 state.left.user -= 1;
                 state.identities[identity].push(None);
             }
+            Act::Risk { identity } => {
+                state.left.risk -= 1;
+                let object = state.identities[identity].live()?;
+                let object = object.changed(|it| it.risky = !it.risky);
+                state.identities[identity].push(Some(object));
+            }
             Act::EndTask(stands) => {
                 state.left.task -= 1;
                 let task = Task {
@@ -275,6 +287,11 @@ impl Cluster {
                     }
                 }
                 acts.push(Act::DeleteIdentity { identity });
+            }
+        }
+        for identity in (0..self.identities).filter(|_| state.left.risk > 0) {
+            if state.identities[identity].live().is_some() {
+                acts.push(Act::Risk { identity });
             }
         }
         if state.left.task > 0

@@ -9,6 +9,7 @@ use super::{Act, Broken, Budget, Cluster, SOMETIMES};
 
 pub(super) const NO_EVENTS: Budget = Budget {
     user: 0,
+    risk: 0,
     task: 0,
     clock: 0,
     crashes: 0,
@@ -86,6 +87,12 @@ pub(super) const WISHES: Budget = Budget {
     ..NO_EVENTS
 };
 
+pub(super) const RISKS: Budget = Budget {
+    risk: 2,
+    passes: [2, 2],
+    ..NO_EVENTS
+};
+
 pub(super) const TIME: Budget = Budget {
     clock: 2,
     passes: [3, 2],
@@ -121,6 +128,11 @@ fn a_user_may_suspend_resume_revoke_and_delete_at_any_moment() {
 }
 
 #[test]
+fn the_decision_point_may_suspend_and_bring_back_at_any_moment() {
+    prove("risks", 1, RISKS);
+}
+
+#[test]
 fn renewals_and_the_deadline_may_come_at_any_moment() {
     prove("time", 1, TIME);
 }
@@ -141,12 +153,14 @@ fn two_identities_never_share_one_secret() {
 fn larger_combinations_hold_too() {
     let all = |user, task, clock, crashes, deletions, passes| Budget {
         user,
+        risk: 0,
         task,
         clock,
         crashes,
         deletions,
         passes,
     };
+    let risky = |budget| Budget { risk: 1, ..budget };
     prove("wishes and ends", 1, all(1, 1, 0, 0, 0, [3, 2]));
     prove("ends, time", 1, all(0, 1, 1, 0, 0, [3, 2]));
     prove("crashes, deletions", 1, all(0, 1, 0, 1, 1, [2, 2]));
@@ -154,6 +168,10 @@ fn larger_combinations_hold_too() {
     prove("replaced twice", 1, all(0, 2, 0, 0, 0, [3, 2]));
     prove("rivals, ends, wishes", 2, all(1, 1, 0, 0, 0, [2, 2]));
     prove("rivals, crashes", 2, all(1, 0, 0, 1, 0, [2, 2]));
+    prove("risks, ends", 1, risky(all(0, 1, 0, 0, 0, [3, 2])));
+    prove("risks, wishes", 1, risky(all(1, 0, 0, 0, 0, [3, 2])));
+    prove("risks, crashes", 1, risky(all(0, 1, 0, 1, 0, [2, 2])));
+    prove("rivals, risks", 2, risky(all(1, 0, 0, 0, 0, [2, 2])));
 }
 
 #[test]
@@ -177,6 +195,12 @@ fn a_secret_written_over_any_version_is_found() {
 fn a_credential_that_is_not_taken_back_is_found() {
     let promise = "a credential of what ended meanwhile was left behind";
     refute(1, WISHES, Broken::NoUndo, Some(promise));
+}
+
+#[test]
+fn a_credential_that_is_left_to_who_is_at_risk_by_now_is_found() {
+    let promise = "a credential of what ended meanwhile was left behind";
+    refute(1, RISKS, Broken::NoUndo, Some(promise));
 }
 
 #[test]

@@ -56,7 +56,7 @@ impl Cluster {
             .filter(|which| {
                 state.identities[*which].live().is_some_and(|it| {
                     let recorded = self.recorded(it.status);
-                    recorded.completed.is_none() && it.desired == Want::Active && task.is_some()
+                    recorded.completed.is_none() && it.wanted() && task.is_some()
                 })
             })
             .collect();

@@ -4,7 +4,7 @@ use super::super::super::observed::Recorded;
 use super::replica::{Does, Replica, Then};
 use super::settled::invented;
 use super::tables::{Look, Order, Sight, StatusId, Step, Where, task_uid};
-use super::world::{Held, Secret, State, Version, Views, Want};
+use super::world::{Held, Secret, State, Version, Views};
 use super::{Broken, Cluster};
 
 impl Cluster {
@@ -20,7 +20,7 @@ impl Cluster {
         };
         let held = viewer.secret(state);
         let ours = held.filter(|held| held.identity == which);
-        let claims = recorded.completed.is_none() && object.desired == Want::Active;
+        let claims = recorded.completed.is_none() && object.wanted();
         let taken = claims && ours.is_none() && self.rival(state, viewer, which, held);
         let credential = match (ours, held) {
             _ if taken => Where::Taken,
@@ -173,7 +173,7 @@ impl Cluster {
                     state.replicas[replica] = viewer;
                 }
                 let wanted = live.is_some_and(|live| {
-                    self.recorded(live.status).completed.is_none() && live.desired == Want::Active
+                    self.recorded(live.status).completed.is_none() && live.wanted()
                 });
                 let undone = self.broken != Broken::NoUndo;
                 state.replicas[replica].does = match written {

@@ -7,7 +7,7 @@ use super::super::super::observed::{
     Certificate, CredentialSeen, Desired, Observed, Recorded, SecretVersion, TaskSeen, TaskState,
 };
 use super::super::super::plan::{Credential, Status, plan};
-use super::super::fixture::{at, fresh, recorded, sign};
+use super::super::fixture::{at, fresh, recorded, risk, sign};
 use super::Broken;
 use super::world::{Identity, Stands, Task, Version, Want};
 
@@ -138,6 +138,7 @@ impl Tables {
             Want::Suspended => Desired::Suspended,
             Want::Revoked => Desired::Revoked,
         };
+        seen.risk = look.object.risky.then(risk);
         seen.recorded = Recorded::clone(&self.records[usize::from(look.object.status)]);
         seen.task = match look.task {
             Sight::Missing => TaskSeen::Missing,

@@ -28,6 +28,8 @@ pub(super) struct Identity {
     pub(super) version: u8,
     pub(super) generation: u8,
     pub(super) desired: Want,
+    /// `status.risk.state` is Suspended.
+    pub(super) risky: bool,
     pub(super) status: StatusId,
 }
 
@@ -93,6 +95,11 @@ impl<T: Copy> History<T> {
 }
 
 impl Identity {
+    /// Is it to have a credential, as far as people and the decision point say?
+    pub(super) fn wanted(self) -> bool {
+        self.desired == Want::Active && !self.risky
+    }
+
     pub(super) fn changed(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self.version += 1;
@@ -106,6 +113,7 @@ impl State {
             version: 1,
             generation: 1,
             desired: Want::Active,
+            risky: false,
             status: 0,
         };
         let replica = Replica::started(cluster.identities);
