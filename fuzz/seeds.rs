@@ -45,6 +45,7 @@ fn write() -> io::Result<()> {
         ("audit", audit()),
         ("authority", authority()),
         ("grants", grants()),
+        ("authzen_body", authzen_body()),
     ] {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder)?;
@@ -121,5 +122,20 @@ fn grants() -> Seeds {
     vec![
         ("json", None, json.as_bytes().to_vec()),
         ("words", None, (0..96).collect()),
+    ]
+}
+
+fn authzen_body() -> Seeds {
+    let evaluation = r#"{"subject":{"type":"agent","id":"alice","properties":{"role":"admin"}},"action":{"name":"read","properties":{"tool":"browser","bytes":7,"destructive":false,"soft":true}},"resource":{"type":"record","id":"ledger/invoices/7","properties":{"status":"active","pages":12,"open":true,"list":[]}},"context":{"delegation":["a.b.c"],"certificate":"MAA=","sourceIP":"2001:db8::7","tool":"browser","bytes":9,"destructive":true,"audience":"bank","time":"x"}}"#;
+    let evaluations = r#"{"subject":{"type":"agent","id":"alice"},"action":{"name":"read"},"resource":{"type":"record"},"context":{"delegation":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},"evaluations":[{"resource":{"id":"1"}},{},{"action":{"name":"write"},"resource":{"type":"record","id":"2"}},7],"options":{"evaluations_semantic":"deny_on_first_deny"}}"#;
+    let subject = r#"{"subject":{"type":"user"},"action":{"name":"read"},"resource":{"type":"record","id":"1"},"page":{"limit":1,"properties":{}}}"#;
+    let resource = r#"{"subject":{"type":"user","id":"alice"},"action":{"name":"read"},"resource":{"type":"record"},"page":{"limit":0,"token":""}}"#;
+    let action = r#"{"subject":{"type":"user","id":"alice"},"resource":{"type":"record","id":"1"},"context":{},"page":{"limit":2}}"#;
+    vec![
+        ("evaluation", Some(0), evaluation.as_bytes().to_vec()),
+        ("evaluations", Some(1), evaluations.as_bytes().to_vec()),
+        ("subject", Some(2), subject.as_bytes().to_vec()),
+        ("resource", Some(3), resource.as_bytes().to_vec()),
+        ("action", Some(4), action.as_bytes().to_vec()),
     ]
 }
