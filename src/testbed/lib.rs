@@ -15,6 +15,8 @@
 //!
 //! [`Envoy`] is a real Envoy with mTLS in front of a service, which asks a decision point.
 //!
+//! [`Keycloak`] is a real Keycloak: users, tokens, shared signals.
+//!
 //! Tests share one control plane a process and take a namespace each:
 //!
 //! ```no_run
@@ -41,6 +43,8 @@ mod control_plane;
 mod envoy;
 mod envoy_binary;
 mod envoy_bootstrap;
+mod keycloak;
+mod keycloak_distribution;
 mod keys;
 mod layout;
 mod ports;
@@ -52,5 +56,7 @@ pub use binaries::{Binaries, KUBERNETES_VERSION};
 pub use control_plane::{ControlPlane, Options, shared};
 pub use envoy::{Envoy, EnvoyConfig, EnvoyDecisions, EnvoyDecisionsTls, EnvoyRoute, SanType};
 pub use envoy_binary::ENVOY_VERSION;
+pub use keycloak::{Keycloak, KeycloakAnswer};
+pub use keycloak_distribution::KEYCLOAK_VERSION;
 pub use proxy::{FaultProxy, ProxyOptions};
 pub use proxy_state::{Deliver, Seen};
