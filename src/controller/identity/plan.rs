@@ -173,15 +173,13 @@ fn suspended(seen: &Observed) -> Option<Condition> {
         let message = "suspended by spec.desiredState; set it to Active to go on".to_owned();
         return Some(condition("Suspended", message));
     }
-    match &seen.owner {
-        OwnerSeen::Found {
-            state: OwnerState::Suspended,
-            ..
-        } => {
-            let message = format!("owner {} is suspended", seen.identity.owner);
-            return Some(condition("OwnerSuspended", message));
-        }
-        _ => {}
+    if let OwnerSeen::Found {
+        state: OwnerState::Suspended,
+        ..
+    } = &seen.owner
+    {
+        let message = format!("owner {} is suspended", seen.identity.owner);
+        return Some(condition("OwnerSuspended", message));
     }
     let risk = seen.risk.as_ref()?;
     let message = format!(
