@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use super::chain::Trace;
 use super::denial::{Denial, deny};
 use super::draft::Draft;
-use crate::Reason;
 use crate::signals::concern::Concern;
 use crate::signals::{About, Signals};
+use crate::{OwnerFacts, Reason};
 
 /// Denies what signals about the agent, its pod or its owner deny.
 pub(crate) fn denied(concern: &Concern) -> Result<(), Denial> {
@@ -44,6 +44,7 @@ pub(crate) fn sessions(concern: &Concern, issued: Option<Timestamp>) -> Result<(
 /// what they deny; an agent above that would be denied itself denies everything below it.
 pub(crate) fn chain(
     trace: &Trace,
+    root_owner: &OwnerFacts,
     own_owner: &str,
     signals: &Signals,
     suspend_at: Option<u8>,
@@ -61,7 +62,7 @@ pub(crate) fn chain(
     draft.concern.merge(of_chain);
     let mut of_owner = Concern::default();
     let about = About {
-        owner: Some(trace.root_owner.names()),
+        owner: Some(root_owner.names()),
         ..About::default()
     };
     signals.about(about, now, &mut of_owner);
@@ -70,7 +71,7 @@ pub(crate) fn chain(
         return suspended("a signal denies for now what the owner of its chain handed on");
     }
     // The agent's own owner was looked at before.
-    if own_owner != trace.root_owner.name {
+    if own_owner != root_owner.name {
         draft.concern.merge(of_owner);
     }
     for (statement, delegator) in trace.delegators() {

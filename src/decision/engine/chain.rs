@@ -18,13 +18,15 @@ use crate::{Authority, HopState, OwnerFacts, Reason};
 /// The longest statement that a question may bring: those that are known have their own bound.
 const MAX_BROUGHT_BYTES: usize = 16 * 1024;
 
-/// A chain that verified, with the facts of its hops: every one alive.
+/// A chain that verified and ends at the agent that asks, with the facts of its hops.
 #[derive(Debug)]
 pub(crate) struct Trace {
     pub(crate) chain: Arc<Chain>,
     /// One for each statement below hop 0.
     pub(crate) links: Vec<Link>,
-    pub(crate) root_owner: Arc<OwnerFacts>,
+    /// None where it is gone, or is another one by now.
+    root_owner: Option<Arc<OwnerFacts>>,
+    root_revoked: bool,
 }
 
 /// What is known of a chain's hops.
@@ -34,7 +36,7 @@ struct Known {
 }
 
 impl Trace {
-    /// Finds, verifies and looks at each hop as it is now.
+    /// Finds and verifies it. Whether it is alive is for [`Self::check_alive`].
     pub(crate) fn of(
         authority: &Authority,
         asking: &Identity,
@@ -64,34 +66,31 @@ impl Trace {
                 (chain, known)
             }
         };
-        let trace = known.fit(chain, asking)?;
-        let revoked = world
-            .read()
-            .is_statement_revoked(trace.chain.root().digest());
-        trace.check_alive(revoked, now)?;
-        Ok(trace)
+        known.check_fits(&chain, asking)?;
+        Ok(Self {
+            root_revoked: world.read().is_statement_revoked(chain.root().digest()),
+            links: known.links,
+            root_owner: known.root_owner,
+            chain,
+        })
     }
 
-    /// The statement that belongs to each link.
-    pub(crate) fn below_zero(&self) -> impl Iterator<Item = (&Statement, &Link)> {
-        self.chain.hops().skip(1).zip(&self.links)
-    }
-
-    /// Each agent that handed on, from the root's delegate on.
-    pub(crate) fn delegators(&self) -> impl Iterator<Item = (&Statement, &Principal)> {
-        let hops = self.below_zero();
-        hops.filter_map(|(statement, link)| Some((statement, link.delegator.as_ref()?)))
-    }
-
-    pub(crate) fn depth(&self) -> u8 {
-        self.chain.leaf().claims().depth
-    }
-
-    fn check_alive(&self, root_revoked: bool, now: Timestamp) -> Result<(), Denial> {
+    /// Is each hop in force, and may each agent above act, and the owner that it begins with? Gives
+    /// that owner.
+    pub(crate) fn check_alive(&self, now: Timestamp) -> Result<&OwnerFacts, Denial> {
         let ended = |why: &str| deny(Reason::DelegationEnded, why);
-        if root_revoked {
+        if self.root_revoked {
             return ended("its chain was revoked at the root");
         }
+        let root_owner = match &self.root_owner {
+            Some(owner) if owner.active => owner,
+            _ => {
+                return deny(
+                    Reason::OwnerGone,
+                    "the owner that its chain begins with is gone or not active",
+                );
+            }
+        };
         for (hop, link) in (1..).zip(&self.links) {
             if link.revoked {
                 return ended(&format!("hop {hop} of its chain was revoked"));
@@ -118,26 +117,36 @@ impl Trace {
                 None => return ended("an agent above in its chain is gone"),
             }
         }
-        Ok(())
+        Ok(root_owner)
+    }
+
+    /// The statement that belongs to each link.
+    pub(crate) fn below_zero(&self) -> impl Iterator<Item = (&Statement, &Link)> {
+        self.chain.hops().skip(1).zip(&self.links)
+    }
+
+    /// Each agent that handed on, from the root's delegate on.
+    pub(crate) fn delegators(&self) -> impl Iterator<Item = (&Statement, &Principal)> {
+        let hops = self.below_zero();
+        hops.filter_map(|(statement, link)| Some((statement, link.delegator.as_ref()?)))
+    }
+
+    pub(crate) fn depth(&self) -> u8 {
+        self.chain.leaf().claims().depth
     }
 }
 
 impl Known {
     fn of(maps: &Maps, leaf: &Digest) -> Result<Self, Denial> {
-        let links = maps.links(leaf, usize::from(MAX_DEPTH));
-        let Some((links, first)) = links.and_then(|all| {
-            let first = Arc::clone(&all.first()?.hop);
-            Some((all, first))
-        }) else {
-            let what = match maps.statement(leaf) {
-                None => "there is no such delegation",
-                Some(_) => "a delegation above is gone",
-            };
-            let reason = match maps.statement(leaf) {
-                None => Reason::UnknownDelegation,
-                Some(_) => Reason::DelegationEnded,
-            };
-            return deny(reason, what);
+        if maps.statement(leaf).is_none() {
+            return deny(Reason::UnknownDelegation, "there is no such delegation");
+        }
+        let links = maps.links(leaf, usize::from(MAX_DEPTH)).unwrap_or_default();
+        let Some(first) = links.first().map(|it| &it.hop) else {
+            return deny(
+                Reason::DelegationEnded,
+                "a delegation above in its chain is gone",
+            );
         };
         // One of the same name that came later is another owner.
         let (name, uid) = &first.root_owner;
@@ -149,7 +158,7 @@ impl Known {
     }
 
     /// Do statements and facts say the same, and that the chain ends at whoever asks?
-    fn fit(self, chain: Arc<Chain>, asking: &Identity) -> Result<Trace, Denial> {
+    fn check_fits(&self, chain: &Chain, asking: &Identity) -> Result<(), Denial> {
         let leaf = chain.leaf().claims();
         let last = self.links.last().map(|it| &it.hop.delegate_uid);
         if leaf.subject.as_str() != &*asking.spiffe_id || last != Some(&asking.uid) {
@@ -158,23 +167,13 @@ impl Known {
                 "the chain doesn't end at this agent",
             );
         }
-        if !self.fits(&chain) {
+        if !self.fits(chain) {
             return deny(
                 Reason::BadChain,
                 "its chain isn't the one that its delegations have",
             );
         }
-        match self.root_owner {
-            Some(owner) if owner.active => Ok(Trace {
-                chain,
-                links: self.links,
-                root_owner: owner,
-            }),
-            _ => deny(
-                Reason::OwnerGone,
-                "the owner that its chain begins with is gone or not active",
-            ),
-        }
+        Ok(())
     }
 
     fn fits(&self, chain: &Chain) -> bool {

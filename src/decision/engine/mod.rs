@@ -35,7 +35,7 @@ use crate::world::calls::{Holder, Level};
 use crate::world::held::Domain;
 use crate::world::maps::Principal;
 use crate::world::store::World;
-use crate::{Answer, Caller, OwnerFacts, Question, Reason};
+use crate::{Answer, Authority, Caller, OwnerFacts, Question, Reason};
 
 /// Decides. Cheap to share; any number of threads may ask at once.
 ///
@@ -140,11 +140,22 @@ impl Engine {
         };
         asking.check_grants(&mut granting)?;
         let trace = self.trace(&asking, question, now, draft)?;
+        let mut root_owner = None;
         if let Some(trace) = &trace {
+            let owner = trace.check_alive(now)?;
             let suspend_at = seen.rules.rules.suspend_at;
             let own_owner = &asking.principal.identity.owner;
-            alarm::chain(trace, own_owner, &self.signals, suspend_at, now, draft)?;
-            trace.check_grants(&mut granting)?;
+            alarm::chain(
+                trace,
+                owner,
+                own_owner,
+                &self.signals,
+                suspend_at,
+                now,
+                draft,
+            )?;
+            trace.check_grants(owner, &mut granting)?;
+            root_owner = Some((trace, owner));
         }
         self.check_risk(seen, question, now, draft)?;
         let request = Request::prepare(
@@ -156,7 +167,7 @@ impl Engine {
                 residency,
                 properties: caller.properties(question),
             },
-            &self.context(&asking, trace.as_ref(), question, now, draft),
+            &self.context(&asking, root_owner, question, now, draft),
         );
         let above = trace.iter().flat_map(Trace::delegators);
         let above = above.map(|(_, delegator)| delegator);
@@ -261,13 +272,22 @@ impl Engine {
             return Ok(None);
         };
         let identity = &asking.principal.identity;
+        if let (Authority::Digest(digest), Some(agent)) = (authority, &mut draft.agent) {
+            // So that the log has it, even where it is of no use.
+            let maps = self.world.read();
+            let known = maps.statement(digest);
+            if let Some(hop) = known.filter(|it| it.delegate_uid == identity.uid) {
+                agent.delegation = Some(*digest);
+                agent.delegation_uid = Some(hop.uid.as_ref().to_owned());
+            }
+        }
         let verifier = &asking.domain.verifier;
         let trace = Trace::of(authority, identity, verifier, &self.world, now)?;
         if let Some(agent) = &mut draft.agent {
             let requester = trace.links.first();
             let requester = requester.and_then(|it| it.hop.root_requester.as_deref());
             agent.requester = requester.map(str::to_owned);
-            agent.owner.clone_from(&trace.root_owner.name);
+            agent.owner.clone_from(&trace.chain.root().claims().owner);
             agent.delegation = Some(*trace.chain.leaf().digest());
             agent.delegation_uid = trace.links.last().map(|it| it.hop.uid.as_ref().to_owned());
             agent.delegation_expires = Some(trace.chain.expires_at());
@@ -303,7 +323,7 @@ impl Engine {
     fn context(
         &self,
         asking: &Asking<'_>,
-        trace: Option<&Trace>,
+        delegated: Option<(&Trace, &OwnerFacts)>,
         question: &Question,
         now: Timestamp,
         draft: &Draft,
@@ -329,10 +349,10 @@ impl Engine {
                 codes: draft.concern.codes().to_vec(),
                 age_milliseconds: self.signals.age_milliseconds(now),
             },
-            delegation: trace.map(|trace| DelegationFacts {
+            delegation: delegated.map(|(trace, root_owner)| DelegationFacts {
                 depth: trace.depth(),
-                root_owner: trace.root_owner.name.clone(),
-                root_owner_type: trace.root_owner.kind.clone(),
+                root_owner: root_owner.name.clone(),
+                root_owner_type: root_owner.kind.clone(),
                 requester: draft.agent.as_ref().and_then(|it| it.requester.clone()),
                 expires: trace.chain.expires_at(),
             }),
@@ -362,7 +382,11 @@ impl Asking<'_> {
 
 impl Trace {
     /// The owner's of now, and each hop's as they were countersigned.
-    fn check_grants(&self, granting: &mut Granting<'_>) -> Result<(), Denial> {
+    fn check_grants(
+        &self,
+        root_owner: &OwnerFacts,
+        granting: &mut Granting<'_>,
+    ) -> Result<(), Denial> {
         for (hop, (statement, link)) in (1..).zip(self.below_zero()) {
             let holder = Holder::Hop(link.hop.digest);
             if hop == 1 {
@@ -370,7 +394,7 @@ impl Trace {
                 granting.check(zero, &holder, Level::Zero, || {
                     "the grants that its chain begins with".to_owned()
                 })?;
-                granting.check(&self.root_owner.grants, &holder, Level::Owner, || {
+                granting.check(&root_owner.grants, &holder, Level::Owner, || {
                     "the grants of the owner that its chain begins with".to_owned()
                 })?;
             }

@@ -20,9 +20,7 @@ use countersign_decision::{
     ResourceRule, Rules, Signals, TrustDomainFacts, World,
 };
 use countersign_policy::{Mode, PolicySet, PolicySource, PolicyText, Scope, compile};
-use countersign_statement::{
-    Claims, KeyRing, Purpose, Statement, Task, WantedKeys, owner_subject,
-};
+use countersign_statement::{Claims, KeyRing, Purpose, Statement, Task, WantedKeys, owner_subject};
 use jiff::{SignedDuration, Timestamp};
 
 const DOMAIN: &str = "example.org";

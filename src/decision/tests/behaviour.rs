@@ -104,7 +104,11 @@ fn a_share_of_denials_is_odd() {
         let permit = "permit (principal, action, resource in Countersign::Collection::\"ledger\");";
         bed.world().set_policies(policies(&[("some", permit)]));
         for request in 0..40 {
-            let path = if request % every == 0 { "hidden/1" } else { PATH };
+            let path = if request % every == 0 {
+                "hidden/1"
+            } else {
+                PATH
+            };
             ask(&bed, "read", path, request * 1000);
         }
         let answer = ask(&bed, "read", PATH, 40_000);

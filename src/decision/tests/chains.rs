@@ -189,6 +189,22 @@ fn a_revoked_statement_denies_all_below_it() {
 }
 
 #[test]
+fn a_denial_names_the_chain_for_the_log() {
+    let bed = Bed::new();
+    bed.world()
+        .revoke_statement(zero_of(&bed.hops[0]), after(3600));
+    let agent = bed.ask(&bed.chained()).agent.unwrap();
+    assert_eq!(agent.delegation, Some(bed.hops[2].digest));
+    assert_eq!(agent.root, Some(zero_of(&bed.hops[0])));
+    assert_eq!(agent.requester.as_deref(), Some("root@example.org"));
+    bed.world().remove_hop("d-2");
+    let agent = bed.ask(&bed.chained()).agent.unwrap();
+    assert_eq!(agent.delegation, Some(bed.hops[2].digest));
+    assert_eq!(agent.delegation_uid.as_deref(), Some("d-3"));
+    assert_eq!(agent.root, None);
+}
+
+#[test]
 fn somebody_elses_chain_is_refused() {
     let bed = Bed::new();
     for hop in [1, 2] {

@@ -8,6 +8,7 @@
     reason = "a failing test should panic"
 )]
 
+mod at_once;
 mod behaviour;
 mod certificates;
 mod chains;

@@ -12,8 +12,11 @@ use parking_lot::Mutex;
 /// own, and a restart begins anew. Goes with what holds the grant.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
-    counts: Mutex<HashMap<Holder, HashMap<(Level, u64), u64>>>,
+    counts: Mutex<HashMap<Holder, Made>>,
 }
+
+/// Calls by each of a holder's grants, which are named by their list and a hash of their content.
+type Made = HashMap<(Level, u64), u64>;
 
 /// Who holds a grant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -58,16 +61,17 @@ impl Use {
             most,
         })
     }
+
+    fn is_left(&self, made: Option<&Made>) -> bool {
+        let made = made.and_then(|made| made.get(&(self.level, self.grant)));
+        made.copied().unwrap_or(0) < self.most
+    }
 }
 
 impl Calls {
     /// Is there a call left?
     pub(crate) fn has_left(&self, it: &Use) -> bool {
-        let counts = self.counts.lock();
-        let made = counts
-            .get(&it.holder)
-            .and_then(|made| made.get(&(it.level, it.grant)));
-        made.copied().unwrap_or(0) < it.most
+        it.is_left(self.counts.lock().get(&it.holder))
     }
 
     /// Counts one call for each, or none at all where one has no call left.
@@ -76,12 +80,7 @@ impl Calls {
             return true;
         }
         let mut counts = self.counts.lock();
-        let made = |counts: &HashMap<Holder, HashMap<(Level, u64), u64>>, it: &Use| {
-            let made = counts.get(&it.holder);
-            let made = made.and_then(|made| made.get(&(it.level, it.grant)));
-            made.copied().unwrap_or(0)
-        };
-        if uses.iter().any(|it| made(&counts, it) >= it.most) {
+        if !uses.iter().all(|it| it.is_left(counts.get(&it.holder))) {
             return false;
         }
         for it in uses {

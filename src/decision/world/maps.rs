@@ -169,7 +169,7 @@ impl Maps {
         self.identities.get(uid)
     }
 
-    pub(crate) fn agents(&self) -> impl Iterator<Item = &Arc<Identity>> {
+    pub(crate) fn agents(&self) -> impl ExactSizeIterator<Item = &Arc<Identity>> {
         self.agents.values()
     }
 

@@ -37,7 +37,7 @@ impl World {
 
     /// How many identities there are.
     pub fn identities(&self) -> usize {
-        self.maps.read().agents().count()
+        self.maps.read().agents().len()
     }
 
     /// The digest of the set of policies that counts.
