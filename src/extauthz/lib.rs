@@ -31,9 +31,12 @@
 //! Without `action`: GET and HEAD are `read`, POST is `create`, PUT `write`, PATCH `update`, DELETE
 //! `delete`, and any other its own name in lower case.
 //!
+//! The host is no part of a resource: an Envoy in front of several services gives the routes of each a
+//! `resourcePrefix` of its own.
+//!
 //! The request's path must have one meaning for everybody who reads it, or policies about one path
 //! would be evaded by another spelling of it. Its query is cut off and its percent-encoding is
-//! undone, once; refused are encoded `/`, `\` and `%`, empty, `.` and `..` segments, segments that are `*`, path
+//! undone, once; refused are encoded `/`, `\` and `%`, segments that are empty, `.`, `..` or `*`, path
 //! parameters (`;`), control characters, and whatever isn't UTF-8; so are headers that make services
 //! take another method or path than those of the request.
 //!
