@@ -7,9 +7,11 @@ use std::sync::Arc;
 use cedar_policy::{
     Policy, PolicyId, PolicySet as Cedar, ValidationMode, ValidationWarning, Validator,
 };
+use cedar_policy_core::ast;
 use miette::Diagnostic;
 
 use crate::checks;
+use crate::depth;
 use crate::digest;
 use crate::problem::Problem;
 use crate::rule::Rule;
@@ -44,6 +46,20 @@ pub fn compile(source: &PolicySource) -> Result<Compiled, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("compile".to_owned())
+            .stack_size(depth::STACK_BYTES)
+            .spawn_scoped(scope, || checked(source))
+            .map_err(|error| format!("no thread to compile policies on: {error}"))?
+            .join()
+            .map_err(|_| "compiling the policies panicked: report it".to_owned())
+    })
+    .unwrap_or_else(|why| Err(vec![Problem::of_object(why)]))
+}
+
+/// [`compile`], on a stack that is large enough.
+fn checked(source: &PolicySource) -> Result<Compiled, Vec<Problem>> {
     let Some(vocabulary) = Vocabulary::shipped() else {
         return Err(vec![Problem::of_object(
             "this program's own schema can't be read: report it",
@@ -82,6 +98,7 @@ pub fn compile(source: &PolicySource) -> Result<Compiled, Vec<Problem>> {
 /// The one policy of a text.
 fn read(text: &PolicyText) -> Result<Policy, Vec<Problem>> {
     let id = text.id.as_str();
+    depth::of_text(id, &text.cedar).map_err(|it| vec![it])?;
     let parsed = Cedar::from_str(&text.cedar).map_err(|errors| {
         errors
             .iter()
@@ -120,7 +137,7 @@ fn read(text: &PolicyText) -> Result<Policy, Vec<Problem>> {
 
 /// Where a policy's text begins, in bytes.
 fn start(policy: &Policy) -> usize {
-    AsRef::<cedar_policy_core::ast::Policy>::as_ref(policy)
+    AsRef::<ast::Policy>::as_ref(policy)
         .loc()
         .map_or(0, |it| it.span.offset())
 }
@@ -130,6 +147,8 @@ fn validated(
     text: &PolicyText,
     policy: Policy,
 ) -> Result<Policy, Vec<Problem>> {
+    let condition = AsRef::<ast::Policy>::as_ref(&policy).condition();
+    depth::of_expression(&text.id, &text.cedar, &condition).map_err(|it| vec![it])?;
     let alone = Cedar::from_policies([policy.clone()])
         .map_err(|error| vec![Problem::of_policy(&text.id, error.to_string())])?;
     let result = validator.validate_with_level(&alone, ValidationMode::Strict, MAX_STEPS);
@@ -141,7 +160,7 @@ fn validated(
     if problems.is_empty() {
         return Ok(policy);
     }
-    problems.sort_by_key(|it| (it.line, it.column));
+    problems.sort_by(|a, b| (a.line, a.column, &a.message).cmp(&(b.line, b.column, &b.message)));
     problems.dedup();
     Err(problems)
 }
@@ -171,10 +190,10 @@ fn harmful(text: &PolicyText, warning: &ValidationWarning) -> Option<Problem> {
 fn explained<E: Diagnostic + fmt::Display>(text: &PolicyText, error: &E) -> Problem {
     let said = error.to_string();
     let about = format!("for policy `{}`", text.id);
-    let mut message = said
+    let message = said
         .strip_prefix(&about)
-        .map_or(said.as_str(), |it| it.trim_start_matches([',', ':', ' ']))
-        .to_owned();
+        .map_or(said.as_str(), |it| it.trim_start_matches([',', ':', ' ']));
+    let mut message = without_action(message);
     let labels: Vec<_> = error.labels().into_iter().flatten().collect();
     if let Some(label) = labels.first().and_then(|it| it.label()) {
         message = format!("{message}: {label}");
@@ -186,6 +205,18 @@ fn explained<E: Diagnostic + fmt::Display>(text: &PolicyText, error: &E) -> Prob
         Some(label) => Problem::at(&text.id, &text.cedar, label.offset(), message),
         None => Problem::of_policy(&text.id, message),
     }
+}
+
+/// Cedar says what is wrong with a context once for each action, and all have the same.
+fn without_action(message: &str) -> String {
+    const ACTION: &str = " for Countersign::Action::\"";
+    message
+        .split_once(ACTION)
+        .and_then(|(before, rest)| Some((before, rest.split_once('"')?.1)))
+        .map_or_else(
+            || message.to_owned(),
+            |(before, after)| format!("{before}{after}"),
+        )
 }
 
 impl Compiled {

@@ -16,6 +16,7 @@
 mod checks;
 mod compile;
 mod context;
+mod depth;
 mod digest;
 mod entity;
 mod facts;

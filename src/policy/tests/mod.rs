@@ -7,6 +7,7 @@
     reason = "a failing test should panic"
 )]
 
+mod depth;
 mod fixture;
 mod oracle;
 mod refusals;
