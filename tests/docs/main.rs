@@ -1,11 +1,7 @@
 //! The documentation holds: each policy that it shows compiles and passes its tests, each JSON is
 //! JSON, and no reason of an answer is missing.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by a panic"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
 use countersign_api::{AgentPolicy, ClusterAgentPolicy};
 use countersign_policies::PolicyObject;

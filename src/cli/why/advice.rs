@@ -65,7 +65,7 @@ pub(crate) fn advice(reason: &str, agent: &Agent, would_deny: bool) -> String {
             "it has no certificate yet, or no more: its conditions say what is awaited: {look}"
         ),
         "AgentSuspended" => format!(
-            "its condition Suspended says by whom: {look}. A person's is taken back by desiredState: Active; that of a risk too, when the risk is over, or by a person: {}",
+            "a signal denies it (the explanation names its kind), and its source takes that back; or its condition Suspended says who suspended it: {look}. A person sets desiredState to Active again; a risk fades, or a person ends it: {}",
             resume(agent)
         ),
         "AgentEnded" => {
@@ -101,7 +101,7 @@ pub(crate) fn advice(reason: &str, agent: &Agent, would_deny: bool) -> String {
                 .to_owned()
         }
         "DelegationSuspended" => {
-            "a hop of the chain isn't in force for now: kubectl get deleg -A, and the conditions of the one that isn't Ready"
+            "a hop of the chain, or an agent above, isn't in force for now: kubectl get deleg,agid -A, and the conditions of the one that isn't Ready; or a signal is about one of them"
                 .to_owned()
         }
         "NotGranted" => format!(
