@@ -8,7 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::token::MAX_SKEW;
 
 /// A signal counts for at most this long: after that, whoever still knows it says it again.
-pub const MAX_LIFETIME: SignedDuration = SignedDuration::from_hours(31 * 24);
+pub const MAX_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
+const MIN_LIFETIME: SignedDuration = SignedDuration::from_secs(1);
 
 /// `id`, `source` and `kind`.
 const MAX_NAME_BYTES: usize = 256;
@@ -27,8 +28,8 @@ pub(crate) fn wrong(signal: &Signal, now: Timestamp) -> Option<&'static str> {
     if signal.severity > 100 {
         return Some("severity must be 0 to 100");
     }
-    if signal.lifetime <= SignedDuration::ZERO || signal.lifetime > MAX_LIFETIME {
-        return Some("lifetime must be more than nothing and at most 31 days");
+    if !(MIN_LIFETIME..=MAX_LIFETIME).contains(&signal.lifetime) {
+        return Some("lifetime must be a second to 30 days");
     }
     if signal.observed.duration_since(now) > MAX_SKEW {
         return Some("observed is in the future");
@@ -41,6 +42,12 @@ pub(crate) fn wrong(signal: &Signal, now: Timestamp) -> Option<&'static str> {
         SignalSubject::Delegation(digest) => Digest::parse(digest).is_ok(),
     };
     (!subject).then_some("the subject can't be one of its kind")
+}
+
+/// Is there nothing left of it? Whoever sent it late did nothing wrong, and the table takes none that
+/// is over.
+pub(crate) fn over(signal: &Signal, now: Timestamp) -> bool {
+    now.duration_since(signal.observed) >= signal.lifetime
 }
 
 /// A name of an object of Kubernetes (RFC 1123).
@@ -109,7 +116,7 @@ mod tests {
             |it| it.why = "a\u{1b}[2J".to_owned(),
             |it| it.severity = 101,
             |it| it.lifetime = SignedDuration::ZERO,
-            |it| it.lifetime = SignedDuration::from_secs(-1),
+            |it| it.lifetime = SignedDuration::from_millis(999),
             |it| it.lifetime = MAX_LIFETIME + SignedDuration::from_nanos(1),
             |it| it.observed += MAX_SKEW + SignedDuration::from_nanos(1),
             |it| it.subject = SignalSubject::Agent("planner".to_owned()),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::bearer::Token as BearerToken;
+use crate::checks::over;
 use crate::error::{SetError, SetErrorCode};
 use crate::event::{Meaning, meaning};
 use crate::keys::{KeySource, NoKeys};
@@ -51,7 +52,7 @@ struct Verification {
 /// What became of a token. Each of these is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
-    /// Its signals count.
+    /// Its signals count, as far as they aren't over.
     Accepted,
     /// It came before; nothing changed.
     Repeated,
@@ -140,7 +141,7 @@ impl Receiver {
     fn act(&self, token: &Token, now: Timestamp) -> Result<Received, NotReceived> {
         match meaning(token, now)? {
             Meaning::Signals(signals) => {
-                for signal in signals {
+                for signal in signals.into_iter().filter(|it| !over(it, now)) {
                     self.sink.accept(signal).map_err(|why| match why {
                         SignalRefused::Full => NotReceived::Later("there are too many signals"),
                         why => NotReceived::Refused(SetError::request(why.to_string())),

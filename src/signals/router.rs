@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::answer::{has_type, later, read, set_error, with_json};
 use crate::bearer::{Token, shown_by};
-use crate::checks::wrong;
+use crate::checks::{over, wrong};
 use crate::error::{SetError, SetErrorCode, shown};
 use crate::falco;
 use crate::metrics::Metrics;
@@ -126,11 +126,12 @@ impl Reports {
         }
         let alert = json_body(&head.headers, body, MAX_ALERT_BYTES).await;
         let alert = alert.inspect_err(|_| count("invalid_request"))?;
-        let signal = falco::read(&alert, (self.settings.now)()).map_err(|why| {
+        let now = (self.settings.now)();
+        let signal = falco::read(&alert, now).map_err(|why| {
             count("invalid_request");
             bad(why)
         })?;
-        let Some(signal) = signal else {
+        let Some(signal) = signal.filter(|it| !over(it, now)) else {
             count("ignored");
             return Ok(with_json(&json!({"accepted": 0})));
         };
@@ -178,10 +179,17 @@ impl Reports {
             count("invalid_request");
             bad(why)
         })?;
-        let accepted = signals.len();
+        let mut accepted = 0;
         for signal in signals {
+            if over(&signal, now) {
+                count("ignored");
+                continue;
+            }
             match self.sink.accept(signal) {
-                Ok(()) => count("accepted"),
+                Ok(()) => {
+                    count("accepted");
+                    accepted += 1;
+                }
                 Err(SignalRefused::Full) => {
                     count("later");
                     return Err(later("there are too many signals"));
@@ -218,6 +226,9 @@ impl Reports {
                 refused += 1;
                 continue;
             };
+            if over(&signal, now) {
+                continue;
+            }
             match table.accept(signal) {
                 Ok(()) => accepted += 1,
                 Err(SignalRefused::Full) => return Err(later("there are too many signals")),

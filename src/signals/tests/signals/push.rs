@@ -11,7 +11,7 @@ use countersign_signals::{
 use serde_json::{Value, json};
 
 use crate::table::{Table, standing, start};
-use crate::transmitter::{AUDIENCE, Transmitter, claims, verifier, with};
+use crate::transmitter::{AUDIENCE, RISK, Transmitter, claims, verifier, with};
 use crate::wire::{Answer, Server, request};
 
 const TOKEN: &str = "a-token-of-the-transmitter";
@@ -264,6 +264,21 @@ async fn what_isnt_known_is_acknowledged() {
     assert_eq!(world.push(&unknown).await.status, 202);
     assert!(world.table.all().is_empty());
     assert_eq!(world.metrics.count("set", "ignored"), 1);
+}
+
+#[tokio::test]
+async fn what_is_over_when_it_arrives_is_acknowledged_and_no_more() {
+    let world = world().await;
+    let hours_ago = |hours: i64| json!(start().as_second() - 3600 * hours);
+    let mut late = with("1", "iat", hours_ago(2));
+    late["events"] = json!({
+        "https://schemas.openid.net/secevent/caep/event-type/token-claims-change": {"claims": {}},
+    });
+    assert_eq!(world.push(&late).await.status, 202);
+    let mut old = claims("2");
+    old["events"][RISK]["event_timestamp"] = hours_ago(25);
+    assert_eq!(world.push(&old).await.status, 202);
+    assert!(world.table.all().is_empty());
 }
 
 #[tokio::test]

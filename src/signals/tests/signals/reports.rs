@@ -170,6 +170,13 @@ async fn who_isnt_falco_and_what_is_no_alert_are_refused() {
 #[tokio::test]
 async fn a_reporter_may_say_one_signal_or_many_of_its_own() {
     let (table, server) = world().await;
+    let mut over = signal("over");
+    over.observed -= over.lifetime;
+    let answer = report(server.address, SENSOR, &json!(over).to_string()).await;
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (200, r#"{"accepted":0}"#)
+    );
     let one = json!(signal("1")).to_string();
     let answer = report(server.address, SENSOR, &one).await;
     assert_eq!(
