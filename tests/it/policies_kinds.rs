@@ -315,9 +315,9 @@ async fn put_risk(space: &Space, name: &str, state: &str, score: i64) -> AgentId
             "reason": "caep/risk-level-change", "observedTime": "2026-11-24T12:00:00Z",
         }},
     });
-    let decide = PatchParams::apply("countersign-decide");
+    let (decide, body) = (PatchParams::apply("countersign-decide"), Patch::Apply(body));
     let identities = space.identities();
-    let put = identities.patch_status(name, &decide, &Patch::Apply(body));
+    let put = identities.patch_status(name, &decide, &body);
     put.await.unwrap()
 }
 

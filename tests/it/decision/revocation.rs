@@ -91,11 +91,13 @@ async fn end(delegations: &kube::Api<Delegation>, how: &str) {
     match how {
         "revoke" => {
             let patch = Patch::Merge(json!({"spec": {"desiredState": "Revoked"}}));
-            let patched = delegations.patch("to-planner", &PatchParams::default(), &patch);
+            let params = PatchParams::default();
+            let patched = delegations.patch("to-planner", &params, &patch);
             patched.await.unwrap();
         }
         _ => {
-            let deleted = delegations.delete("to-planner", &DeleteParams::default());
+            let params = DeleteParams::default();
+            let deleted = delegations.delete("to-planner", &params);
             deleted.await.unwrap();
         }
     }
