@@ -3,7 +3,7 @@
 //! Both know the same cluster: agents, an owner, and chains of three delegations that the real operator
 //! countersigned, two permits and four guards. The question is whether an agent at the end of a chain
 //! may read a file; the answer is always yes, which is the longest way: all grants, all hops, all
-//! policies are looked at.
+//! policies are looked at. Beforehand both are asked what they must deny, and must agree.
 //!
 //! What is equal: the facts (state and end of each identity, owner and hop), the grants that all must
 //! have it (the agent's, its owner's, those of each hop), the policies for each agent in the chain, the
@@ -22,6 +22,7 @@
 //! Not measured: the AuthZEN endpoint of Keycloak, which has no chains, no grants that narrow and no
 //! guards on risk; the same rules can't be put to it.
 
+mod agreement;
 mod certificates;
 mod engine;
 mod gateway;
@@ -169,6 +170,9 @@ async fn beside(
     let opa = Opa::start(programs.opa(), scene, tls).await?;
     let ours = point.side("Countersign", scene.questions());
     let theirs = opa.side(scene);
+    let asked = agreement::questions(scene.questions())?;
+    agreement::check(&ours, &asked, |it| point.request(it)).await?;
+    agreement::check(&theirs, &asked, opa::request).await?;
     let mut entries = one_by_one(wire, &ours, &theirs, size).await?;
     for connections in CONNECTIONS {
         entries.push(saturated(wire, &ours, &theirs, connections, size).await?);

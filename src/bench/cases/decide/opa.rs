@@ -78,11 +78,10 @@ impl Opa {
 
     /// The questions, as it is asked them.
     pub(super) fn side(&self, scene: &Scene) -> Side {
-        let ask = |body: &Value| post(ALLOW, "", &json!({"input": body}).to_string());
         Side {
             name: "OPA",
             door: self.door.clone(),
-            requests: scene.questions().iter().map(ask).collect(),
+            requests: scene.questions().iter().map(request).collect(),
             allow: r#""result":true"#,
         }
     }
@@ -105,6 +104,11 @@ impl Opa {
             .map(drop)
             .context("OPA doesn't answer")
     }
+}
+
+/// A whole request of it, for the body of an AuthZEN evaluation.
+pub(super) fn request(question: &Value) -> Vec<u8> {
+    post(ALLOW, "", &json!({"input": question}).to_string())
 }
 
 /// Where `tls` says.

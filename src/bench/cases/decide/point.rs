@@ -16,16 +16,16 @@ use crate::bed::{Bed, Programs};
 use crate::published::free_address;
 
 /// What the harness shows where it shows no certificate.
-pub(super) const TOKEN: &str = "of the benchmark, and of nobody else";
+pub(super) const TOKEN: &str = "of-the-benchmark-and-of-nobody-else";
 
 /// What replicas show each other.
-const PEER_TOKEN: &str = "of the replicas, and of nobody else";
+const PEER_TOKEN: &str = "of-the-replicas-and-of-nobody-else";
 
 pub(crate) const EVALUATION: &str = "/access/v1/evaluation";
 
 /// A header that lets in, where nothing else does.
 pub(crate) const AUTHORIZATION: &str =
-    "authorization: Bearer of the benchmark, and of nobody else\r\n";
+    "authorization: Bearer of-the-benchmark-and-of-nobody-else\r\n";
 
 /// How one runs.
 pub(crate) struct How<'a> {
