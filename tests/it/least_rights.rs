@@ -302,6 +302,8 @@ async fn the_pages_say_that_it_is_well_and_count_without_names() {
         "countersign_certificate_soonest_expiry_timestamp_seconds",
         "countersign_authority_expiry_timestamp_seconds",
         "countersign_clock_skew_seconds",
+        "countersign_policies{state=\"in_effect\"}",
+        "countersign_policies{state=\"stalled\"}",
     ] {
         assert!(metrics.contains(name), "{name}:\n{metrics}");
     }
@@ -340,6 +342,7 @@ async fn the_pages_say_that_it_is_well_and_count_without_names() {
             "watch",
             "reason",
             "name",
+            "state",
         ];
         assert!(known.contains(name), "{name}");
     }
