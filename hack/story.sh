@@ -236,7 +236,7 @@ decide() {
 can() {
   run_countersign can "$1" "$2" --as-agent "$namespace/invoice-reader" \
     --delegation "$namespace/planner-to-reader" \
-    --decision-point "http://$decide" --token-file "$work/envoy.token"
+    --decision-point "http://$decide" --insecure-http --token-file "$work/envoy.token"
 }
 
 through_envoy() {
@@ -249,7 +249,7 @@ through_envoy() {
   (umask 077 && sed -e "s/Bearer TOKEN/Bearer $(cat "$work/envoy.token")/" -e "s/8443/$port/" \
     -e "s/8000/$ledger/" -e "s/9443/${decide##*:}/" examples/envoy.yaml >"$work/envoy.yaml")
   command_line envoy -c examples/envoy.yaml
-  (cd "$work" && exec "$program" -c envoy.yaml --concurrency 1 --disable-hot-restart --log-level info) >"$work/envoy.log" 2>&1 &
+  (cd "$work" && exec "$program" -c envoy.yaml --concurrency 1 --disable-hot-restart --log-level warning --component-log-level main:info) >"$work/envoy.log" 2>&1 &
   background+=("$!")
   until_found "$work/envoy.log" '/starting main dispatch loop/p' >/dev/null
   envoy=$port
@@ -272,7 +272,7 @@ request() {
   printf '%s %s\n' "$1" "$digest" >&"$to_agent"
   local tries=0
   until [ "$(grep -c '^\.$' "$work/agent.$connections")" -gt "$answered" ]; do
-    [ $((tries += 1)) -le 400 ] || die "no answer: $(cat "$work/agent.$connections" "$work/envoy.log")"
+    [ $((tries += 1)) -le 400 ] || die "no answer: $(cat "$work/agent.$connections")"
     sleep 0.05
   done
   answered=$((answered + 1))

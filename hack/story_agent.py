@@ -29,5 +29,5 @@ for line in sys.stdin:
     else:
         told = json.loads(body)
         print(f"  {told['reason']}: {told['explanation']}")
-        print(f"  decision {told['id']}")
+        print(f"  decision {answer.getheader('x-countersign-decision')}")
     print(".", flush=True)

@@ -242,8 +242,10 @@ pub(crate) struct Prepared {
     pub(crate) trust_domain: String,
     pub(crate) columns: Columns,
     pub(crate) body: String,
-    /// Nothing was granted and nothing ended.
-    pub(crate) refused: bool,
+    /// It is dropped before others when too much waits: a refusal, by which nothing was granted and
+    /// nothing ended; of decisions an allow, since nobody can have those made by asking for what they
+    /// may not.
+    pub(crate) dropped_first: bool,
 }
 
 impl Prepared {
@@ -312,7 +314,7 @@ impl Entry {
         }
         Ok(Prepared {
             columns: Columns::of(&self),
-            refused: self.outcome == Outcome::Refused,
+            dropped_first: (self.outcome == Outcome::Refused) != (self.kind == Kind::ActionDecided),
             trust_domain: self.trust_domain,
             body,
         })

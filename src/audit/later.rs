@@ -9,7 +9,7 @@ use crate::entry::Prepared;
 #[derive(Debug, Default)]
 pub(crate) struct Later {
     waiting: BTreeMap<u64, Prepared>,
-    refusals: BTreeSet<u64>,
+    spare: BTreeSet<u64>,
     bytes: usize,
     next: u64,
 }
@@ -22,12 +22,12 @@ pub(crate) struct Limits {
 }
 
 impl Later {
-    /// Adds an entry, and says how many were lost for want of room: newest refusals, or itself.
+    /// Adds an entry, and says how many were lost for want of room: newest of those that go first, or itself.
     pub(crate) fn push(&mut self, entry: Prepared, limits: Limits) -> u64 {
         let mut lost = 0;
         while self.waiting.len() >= limits.entries || self.bytes + entry.bytes() > limits.bytes {
-            let spare = self.refusals.last().copied().filter(|_| !entry.refused);
-            match spare {
+            let number = self.spare.last().copied().filter(|_| !entry.dropped_first);
+            match number {
                 Some(number) => drop(self.remove(number)),
                 None => return lost + 1,
             }
@@ -64,7 +64,7 @@ impl Later {
 
     pub(crate) fn remove(&mut self, number: u64) -> Option<Prepared> {
         let entry = self.waiting.remove(&number)?;
-        self.refusals.remove(&number);
+        self.spare.remove(&number);
         self.bytes -= entry.bytes();
         Some(entry)
     }
@@ -79,8 +79,8 @@ impl Later {
 
     fn insert(&mut self, number: u64, entry: Prepared) {
         self.bytes += entry.bytes();
-        if entry.refused {
-            self.refusals.insert(number);
+        if entry.dropped_first {
+            self.spare.insert(number);
         }
         self.waiting.insert(number, entry);
     }

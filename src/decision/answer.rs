@@ -166,6 +166,16 @@ pub trait DecisionPoint: Send + Sync + 'static {
         question: Question,
     ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 
+    /// What would be decided: nothing is recorded, counted, or learned of the agent. By default a
+    /// decision.
+    fn look<'a>(
+        &'a self,
+        caller: &'a Caller,
+        question: Question,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
+        self.decide(caller, question)
+    }
+
     /// Looks for what would be allowed; nothing of it is recorded. Candidates that are known: agents,
     /// the actions of grants, and resources that are named without a wildcard.
     fn search<'a>(

@@ -88,6 +88,11 @@ impl Subscription {
             if self.told.is_some() {
                 self.changes.next().await?;
             }
+            // Looked at each time, and decided, which is recorded, when there is something to tell.
+            let seen = self.point.look(&self.caller, self.question.clone()).await;
+            if self.told == Some((seen.allowed, seen.reason)) {
+                continue;
+            }
             let answer = self.point.decide(&self.caller, self.question.clone()).await;
             let new = Some((answer.allowed, answer.reason));
             if self.told != new {

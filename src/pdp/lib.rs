@@ -25,4 +25,6 @@ mod settings;
 
 pub use run::{DecideError, run};
 pub use server::TlsError;
-pub use settings::{BadSetting, CallerRule, Record, Rights, Settings, TlsFiles, TokenFile, Transmitter};
+pub use settings::{
+    BadSetting, CallerRule, Record, Rights, Settings, TlsFiles, TokenFile, Transmitter,
+};

@@ -63,14 +63,22 @@ impl Metrics {
             Unit::Seconds,
             seconds,
         );
-        registry.register("decisions_shed", "Questions denied for there were too many", shed);
+        registry.register(
+            "decisions_shed",
+            "Questions denied for there were too many",
+            shed,
+        );
         registry.register_with_unit(
             "facts_age",
             "Since the facts were last known to be complete",
             Unit::Seconds,
             age,
         );
-        registry.register("policies", "Objects with policies, by what they do", policies);
+        registry.register(
+            "policies",
+            "Objects with policies, by what they do",
+            policies,
+        );
         registry.register(
             "audit_dropped",
             "Decisions that could not be recorded since the start",

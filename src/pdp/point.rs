@@ -66,8 +66,9 @@ impl Point {
                 answer = Answer {
                     allowed: false,
                     reason: Reason::NotRecorded,
-                    explanation: "it would be allowed, but can't be recorded now, and must be first"
-                        .to_owned(),
+                    explanation:
+                        "it would be allowed, but can't be recorded now, and must be first"
+                            .to_owned(),
                     obligations: Vec::new(),
                     ..answer
                 };
@@ -107,6 +108,22 @@ impl DecisionPoint for Point {
         question: Question,
     ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
         Box::pin(self.answer(caller, question))
+    }
+
+    fn look<'a>(
+        &'a self,
+        caller: &'a Caller,
+        question: Question,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
+        Box::pin(async move {
+            match self.place() {
+                Some(_place) => self.engine.look(caller, &question, self.clock.now()),
+                None => {
+                    self.metrics.shed();
+                    self.denied(Reason::Overloaded, "too many questions at once: ask again")
+                }
+            }
+        })
     }
 
     fn search<'a>(

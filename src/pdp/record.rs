@@ -22,14 +22,22 @@ pub(crate) fn entry(answer: &Answer, question: &Question, caller: &Caller) -> En
         uid: answer.id.to_string(),
     };
     let trust_domain = agent.map_or("", |it| it.trust_domain.as_str());
-    let mut entry = Entry::new(answer.time, Kind::ActionDecided, outcome, trust_domain, object);
+    let mut entry = Entry::new(
+        answer.time,
+        Kind::ActionDecided,
+        outcome,
+        trust_domain,
+        object,
+    );
     entry.spiffe_id = Some(short(&question.agent));
     entry.serial_number = agent.and_then(|it| it.serial_number.clone());
     entry.owner = agent.map(|it| it.owner.clone());
-    entry.requester = agent.and_then(|it| it.requester.clone()).map(|username| Requester {
-        username,
-        uid: None,
-    });
+    entry.requester = agent
+        .and_then(|it| it.requester.clone())
+        .map(|username| Requester {
+            username,
+            uid: None,
+        });
     entry.delegation = agent.and_then(delegation);
     entry.resource = Some(short(&question.resource.path));
     entry.action = Some(short(&question.action));

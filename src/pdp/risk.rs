@@ -14,8 +14,8 @@ use countersign_api as api;
 use countersign_decision::{
     Effect, Engine, IdentityState, Risk, Rules, Signal, SignalSink, SignalSubject,
 };
-use futures::StreamExt as _;
 use countersign_runtime::{Clients, Clock, ObjectKey, within};
+use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Api;
@@ -157,7 +157,11 @@ fn step(seen: &Seen, risk: &Risk, rules: &Rules, now: Timestamp) -> Option<Step>
         }
         let faded = rules.resume_below.is_some_and(|below| risk.risk < below);
         if faded || rules.suspend_at.is_none() {
-            let why = if faded { "faded" } else { "no threshold any more" };
+            let why = if faded {
+                "faded"
+            } else {
+                "no threshold any more"
+            };
             return Some(Step::Write(status(api::RiskState::Normal, Some(why))));
         }
     } else if over && seen.desired == api::DesiredState::Active {

@@ -107,7 +107,12 @@ pub async fn run(
     let metrics = Metrics::register(&mut registry);
     let signal_metrics = signals::Metrics::register(&mut registry);
     let clients = Clients::connect(config, &progress)?;
-    let tls = settings.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
+    let tls = settings
+        .tls
+        .clone()
+        .map(Tls::load)
+        .transpose()?
+        .map(Arc::new);
     let listener = bind(settings.listen).await?;
     let health_listener = match settings.metrics_listen {
         Some(address) => Some(bind(address).await?),
@@ -123,10 +128,18 @@ pub async fn run(
     };
     let http = Http::new(client_tls(&settings)?);
     let table: Arc<dyn SignalSink> = Arc::new(Telltale {
-        table: Arc::new(SignalInlet::new(Arc::clone(engine.signals()), Arc::clone(&now))),
+        table: Arc::new(SignalInlet::new(
+            Arc::clone(engine.signals()),
+            Arc::clone(&now),
+        )),
         changes: Arc::clone(&changes),
     });
-    let shared = Shared::new(table, http.clone(), Arc::clone(&now), signal_metrics.clone());
+    let shared = Shared::new(
+        table,
+        http.clone(),
+        Arc::clone(&now),
+        signal_metrics.clone(),
+    );
     let shared = Arc::new(shared);
     shared.set_peers(peers(&settings)?);
 
@@ -182,7 +195,10 @@ pub async fn run(
         settings.tokens.clone(),
         settings.peer_token.as_ref(),
     ));
-    all.spawn("read files again", reload(tls.clone(), Arc::clone(&callers)));
+    all.spawn(
+        "read files again",
+        reload(tls.clone(), Arc::clone(&callers)),
+    );
     if let Ok(listen) = listener.local_addr() {
         info!(%listen, "answering");
     }
@@ -318,7 +334,11 @@ fn router(
     now: signals::Now,
     metrics: signals::Metrics,
 ) -> Result<Router, BadSetting> {
-    let falco = settings.falco_token.as_deref().map(read_token).transpose()?;
+    let falco = settings
+        .falco_token
+        .as_deref()
+        .map(read_token)
+        .transpose()?;
     let falco = falco.map(|it| BearerToken::new(&it)).transpose();
     let falco = falco.map_err(|why| BadSetting::Caller(format!("--falco-token: {why}")))?;
     let by_token = settings.tokens.iter().filter(|it| it.rights.reports);

@@ -121,7 +121,9 @@ pub struct Transmitter {
 #[derive(Debug, thiserror::Error)]
 pub enum BadSetting {
     /// Whoever could read along could ask.
-    #[error("{0} is no loopback address: questions in plain HTTP go no further; give --tls-cert, --tls-key and --caller-ca")]
+    #[error(
+        "{0} is no loopback address: questions in plain HTTP go no further; give --tls-cert, --tls-key and --caller-ca"
+    )]
     PlainHttp(SocketAddr),
     /// Nobody could ask.
     #[error("nobody may ask: give --caller or --token")]

@@ -98,6 +98,15 @@ pub struct Envoy {
     group: Group,
 }
 
+/// Envoy's program: of `ENVOY`, `PATH` or the cache, or downloaded once, which it says on stderr.
+/// Blocks.
+///
+/// # Errors
+/// There is none to be had.
+pub fn program() -> Result<PathBuf> {
+    envoy_binary::find_or_download()
+}
+
 impl EnvoyConfig {
     /// One route for everything, nobody who decides, one worker.
     pub fn new(
@@ -164,7 +173,7 @@ impl Envoy {
     pub async fn start(config: &EnvoyConfig) -> Result<Self> {
         /// A port can be lost to another between the choice and the start.
         const TRIES: usize = 3;
-        let program = tokio::task::spawn_blocking(envoy_binary::find_or_download)
+        let program = tokio::task::spawn_blocking(program)
             .await
             .context("look for Envoy")??;
         let mut tried = 1;

@@ -54,7 +54,10 @@ mod proxy_state;
 
 pub use binaries::{Binaries, KUBERNETES_VERSION};
 pub use control_plane::{ControlPlane, Options, shared};
-pub use envoy::{Envoy, EnvoyConfig, EnvoyDecisions, EnvoyDecisionsTls, EnvoyRoute, SanType};
+pub use envoy::{
+    Envoy, EnvoyConfig, EnvoyDecisions, EnvoyDecisionsTls, EnvoyRoute, SanType,
+    program as envoy_program,
+};
 pub use envoy_binary::ENVOY_VERSION;
 pub use keycloak::{Keycloak, KeycloakAnswer};
 pub use keycloak_distribution::KEYCLOAK_VERSION;

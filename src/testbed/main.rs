@@ -47,6 +47,8 @@ enum Action {
     },
     /// Prints the folder of the programs, after building them if need be
     Binaries,
+    /// Prints where Envoy is, after downloading it if need be
+    Envoy,
     /// Runs a command against a control plane of its own (KUBECONFIG, PATH) and ends that again
     Run {
         /// The command and its arguments
@@ -75,6 +77,10 @@ fn act(action: Action) -> Result<ExitCode> {
             Action::Up { dir } => until_told_to_stop(up(&dir)).await,
             Action::Down { dir } => down(&dir),
             Action::Binaries => binaries(),
+            Action::Envoy => {
+                println!("{}", countersign_testbed::envoy_program()?.display());
+                Ok(ExitCode::SUCCESS)
+            }
             Action::Run { command } => run(&command).await,
             Action::Detach { command } => detach(&command),
         }

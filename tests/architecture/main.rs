@@ -28,9 +28,15 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("policy", &["core"]),
     ("decision", &["core", "authority", "statement", "policy"]),
     ("policies", &["core", "api", "policy", "decision"]),
-    ("authzen", &["core", "decision", "statement"]),
-    ("extauthz", &["core", "decision", "statement", "authority"]),
-    ("signals", &["core", "decision", "statement"]),
+    (
+        "authzen",
+        &["core", "decision", "statement", "authority", "policy"],
+    ),
+    (
+        "extauthz",
+        &["core", "decision", "statement", "authority", "runtime"],
+    ),
+    ("signals", &["core", "decision", "statement", "authority"]),
     (
         "pdp",
         &[
@@ -78,6 +84,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
             "audit",
             "policy",
             "decision",
+            "extauthz",
         ],
     ),
 ];
@@ -154,7 +161,7 @@ const LIBRARIES: [(&str, Placement, &str); 7] = [
     ),
     (
         "rcgen",
-        Placement::Only(&["authority", "testbed", "bench"]),
+        Placement::Only(&["authority", "testbed", "bench", "extauthz"]),
         "certificates are made in one place",
     ),
 ];

@@ -148,6 +148,13 @@ impl Known {
                 "a delegation above in its chain is gone",
             );
         };
+        // Those that have ended may have no statement to verify any more.
+        if let Some(hop) = links.iter().position(|it| it.hop.state == HopState::Ended) {
+            return deny(
+                Reason::DelegationEnded,
+                format!("hop {} of its chain is over", hop + 1),
+            );
+        }
         // One of the same name that came later is another owner.
         let (name, uid) = &first.root_owner;
         let root_owner = maps.owner(name).filter(|it| *it.uid == **uid);

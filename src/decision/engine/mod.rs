@@ -111,6 +111,15 @@ impl Engine {
         draft.answer(outcome, seen.policies.digest(), record_first, now)
     }
 
+    /// What [`Engine::decide`] would answer: no call is counted, and nothing is learned of the agent.
+    pub fn look(&self, caller: &Caller, question: &Question, now: Timestamp) -> Answer {
+        let seen = Seen::of(&self.world, &question.agent);
+        let mut draft = Draft::new();
+        let outcome = self.judge(&seen, caller, question, now, Counting::Nothing, &mut draft);
+        let record_first = seen.rules.rules.record_first;
+        draft.answer(outcome, seen.policies.digest(), record_first, now)
+    }
+
     /// The order is part of the answer: the first that denies gives the reason.
     fn judge(
         &self,

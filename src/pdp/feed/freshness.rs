@@ -53,7 +53,11 @@ pub(crate) fn freshness(
     };
     let hung = progress.stalest().map_or(Duration::ZERO, |it| it.1);
     let hung = Some(hung).filter(|it| *it > watch_bound);
-    match hung.into_iter().chain((silent > bound).then_some(silent)).max() {
+    match hung
+        .into_iter()
+        .chain((silent > bound).then_some(silent))
+        .max()
+    {
         None => Freshness::Fresh,
         Some(age) => Freshness::Stale(SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX)),
     }

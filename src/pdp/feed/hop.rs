@@ -5,12 +5,20 @@ use countersign_decision::{HopFacts, HopState};
 use countersign_statement::Digest;
 use kube::ResourceExt as _;
 
-/// `None` until it is countersigned.
+/// `None` until it is countersigned. One that has ended has no statement any more; it is kept to say
+/// so.
 pub(crate) fn reduce(object: &api::Delegation) -> Option<HopFacts> {
     let status = object.status.as_ref()?;
     let root = status.root.as_ref()?;
-    let mut statements = status.ancestors.clone();
-    statements.push(status.statement.clone()?);
+    let state = state(object, status);
+    let statements = match &status.statement {
+        Some(statement) => {
+            let ancestors = status.ancestors.iter();
+            ancestors.chain([statement]).cloned().collect()
+        }
+        None if state == HopState::Ended => Vec::new(),
+        None => return None,
+    };
     Some(HopFacts {
         uid: object.uid()?,
         namespace: object.namespace()?,
@@ -23,7 +31,7 @@ pub(crate) fn reduce(object: &api::Delegation) -> Option<HopFacts> {
         delegate_uid: status.delegate.as_ref()?.uid.clone(),
         root_owner: (root.owner.name.clone(), root.owner.uid.clone()),
         root_requester: root.requester.as_ref().map(|it| it.username.clone()),
-        state: state(object, status),
+        state,
         expires: status.expiration_time.as_ref()?.0,
         statements,
     })

@@ -22,9 +22,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use countersign_api as api;
-use countersign_decision::{
-    Engine, Feed as _, Freshness, HopFacts, HopState, OwnerFacts, Rules,
-};
+use countersign_decision::{Engine, Feed as _, Freshness, HopFacts, HopState, OwnerFacts, Rules};
 use countersign_runtime::{
     Clients, ObjectKey, Store, Supervisor, WatchMetrics, WatchProgress, watch_into,
 };
@@ -189,7 +187,16 @@ impl Feed {
                 feed.identity_changed(old.map(Arc::as_ref), new.map(Arc::as_ref));
             };
             let (config, metrics) = (feed.config(), feed.watch_metrics.clone());
-            watch_into("agentidentities", api, config, store, reduce, changed, metrics).await
+            watch_into(
+                "agentidentities",
+                api,
+                config,
+                store,
+                reduce,
+                changed,
+                metrics,
+            )
+            .await
         });
     }
 
@@ -228,23 +235,22 @@ impl Feed {
         let (store, feed) = (Arc::clone(&stores.owners), Arc::clone(self));
         to.spawn("watch owners", async move {
             let reduce = |object| owner::reduce(&object);
-            let changed = |_: &ObjectKey,
-                           old: Option<&Arc<OwnerFacts>>,
-                           new: Option<&Arc<OwnerFacts>>| {
-                let (world, signals) = (feed.engine.world(), feed.engine.signals());
-                match (old, new) {
-                    (_, Some(new)) => {
-                        signals.set_owner_names(&new.name, new.users.clone());
-                        world.put_owner(OwnerFacts::clone(new));
+            let changed =
+                |_: &ObjectKey, old: Option<&Arc<OwnerFacts>>, new: Option<&Arc<OwnerFacts>>| {
+                    let (world, signals) = (feed.engine.world(), feed.engine.signals());
+                    match (old, new) {
+                        (_, Some(new)) => {
+                            signals.set_owner_names(&new.name, new.users.clone());
+                            world.put_owner(OwnerFacts::clone(new));
+                        }
+                        (Some(old), None) => {
+                            signals.set_owner_names(&old.name, Vec::new());
+                            world.remove_owner(&old.name);
+                        }
+                        (None, None) => {}
                     }
-                    (Some(old), None) => {
-                        signals.set_owner_names(&old.name, Vec::new());
-                        world.remove_owner(&old.name);
-                    }
-                    (None, None) => {}
-                }
-                feed.changed();
-            };
+                    feed.changed();
+                };
             let (config, metrics) = (feed.config(), feed.watch_metrics.clone());
             watch_into("agentowners", api, config, store, reduce, changed, metrics).await
         });

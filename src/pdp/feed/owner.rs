@@ -8,7 +8,10 @@ use kube::ResourceExt as _;
 pub(crate) fn reduce(object: &api::AgentOwner) -> Option<OwnerFacts> {
     let spec = &object.spec;
     let deleting = object.metadata.deletion_timestamp.is_some();
-    let users = spec.subjects.iter().filter(|it| it.kind == api::SubjectKind::User);
+    let users = spec
+        .subjects
+        .iter()
+        .filter(|it| it.kind == api::SubjectKind::User);
     Some(OwnerFacts {
         name: object.name_any(),
         uid: object.uid()?,

@@ -51,7 +51,16 @@ impl Policies {
         to.spawn("watch policies", async move {
             let changed = |_: &ObjectKey, _: Option<&_>, _: Option<&_>| all.changed.notify_one();
             let (store, metrics) = (Arc::clone(&all.namespaced), f.watch_metrics.clone());
-            watch_into("agentpolicies", watching, f.config(), store, Some, changed, metrics).await
+            watch_into(
+                "agentpolicies",
+                watching,
+                f.config(),
+                store,
+                Some,
+                changed,
+                metrics,
+            )
+            .await
         });
         let watching: Api<api::ClusterAgentPolicy> = Api::all(feed.clients.reads.clone());
         let (all, f) = (Arc::clone(self), Arc::clone(feed));
@@ -59,8 +68,16 @@ impl Policies {
             let changed = |_: &ObjectKey, _: Option<&_>, _: Option<&_>| all.changed.notify_one();
             let (store, metrics) = (Arc::clone(&all.cluster), f.watch_metrics.clone());
             let config = f.config();
-            watch_into("clusteragentpolicies", watching, config, store, Some, changed, metrics)
-                .await
+            watch_into(
+                "clusteragentpolicies",
+                watching,
+                config,
+                store,
+                Some,
+                changed,
+                metrics,
+            )
+            .await
         });
         let (all, f) = (Arc::clone(self), Arc::clone(feed));
         to.spawn("compile policies", async move { all.keep(&f).await });
@@ -78,7 +95,10 @@ impl Policies {
         loop {
             let (all, f) = (Arc::clone(self), Arc::clone(feed));
             // Thousands take seconds, and answering goes on meanwhile.
-            if tokio::task::spawn_blocking(move || all.compile(&f)).await.is_err() {
+            if tokio::task::spawn_blocking(move || all.compile(&f))
+                .await
+                .is_err()
+            {
                 warn!("compiling the policies broke off: those before stay");
             }
             self.changed.notified().await;
@@ -99,8 +119,7 @@ impl Policies {
         let instead = known.values().filter_map(|it| it.instead.clone());
         let set = PolicySet::of(good().map(|it| it.compiled.clone()).chain(instead));
         feed.metrics.policies("in_force", good().count());
-        feed.metrics
-            .policies("none", known.len() - good().count());
+        feed.metrics.policies("none", known.len() - good().count());
         let rules = rules_of(good());
         feed.rules.store(Arc::new(rules.clone()));
         feed.engine.world().set_rules(rules);
@@ -121,7 +140,10 @@ impl Policies {
         let found = in_force(object, known.as_ref().and_then(|it| it.good.as_ref()));
         if let Some(problem) = found.problems.first() {
             let (name, more) = (object.name_any(), found.problems.len() - 1);
-            warn!(object = name, more, "policies are refused, what was in force stays: {problem}");
+            warn!(
+                object = name,
+                more, "policies are refused, what was in force stays: {problem}"
+            );
         }
         let known = Known {
             generation,

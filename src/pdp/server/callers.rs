@@ -68,25 +68,31 @@ impl Callers {
 
     /// Reads the files of tokens again. One that can't be read lets nobody in.
     pub(crate) fn read_tokens(&self) {
-        let read = self.files.iter().filter_map(|it| match read_token(&it.file) {
-            Ok(hash) => Some(Token {
-                name: it.name.clone(),
-                rights: it.rights,
-                hash,
-            }),
-            Err(why) => {
-                warn!(caller = it.name, "its token doesn't count: {why}");
-                None
-            }
-        });
+        let read = self
+            .files
+            .iter()
+            .filter_map(|it| match read_token(&it.file) {
+                Ok(hash) => Some(Token {
+                    name: it.name.clone(),
+                    rights: it.rights,
+                    hash,
+                }),
+                Err(why) => {
+                    warn!(caller = it.name, "its token doesn't count: {why}");
+                    None
+                }
+            });
         self.tokens.store(Arc::new(read.collect()));
     }
 
     fn by_id(&self, id: &str) -> Option<Caller> {
-        let rule = self.rules.iter().find(|it| match it.pattern.strip_suffix('*') {
-            Some(prefix) => id.starts_with(prefix),
-            None => id == it.pattern,
-        })?;
+        let rule = self
+            .rules
+            .iter()
+            .find(|it| match it.pattern.strip_suffix('*') {
+                Some(prefix) => id.starts_with(prefix),
+                None => id == it.pattern,
+            })?;
         Some(caller(id, rule.rights))
     }
 
