@@ -1,12 +1,9 @@
 //! `context`, built of facts.
 
-use cedar_policy_core::ast::{
-    Context, EntityUID, ExtensionFunction, PartialValue, Value, ValueKind,
-};
-use jiff::Timestamp;
-use jiff::tz::Offset;
+use cedar_policy_core::ast::{Context, EntityUID, Value};
 use smol_str::SmolStr;
 
+use crate::datetime::{call, text};
 use crate::entity::{Members, long, put, record, set};
 use crate::facts::{CallFacts, ContextFacts, DelegationFacts, SignalFacts};
 use crate::vocabulary::Vocabulary;
@@ -20,11 +17,11 @@ pub(crate) fn of(
     words: &Vocabulary,
 ) -> Option<Context> {
     let mut members = Members::new();
-    put(&mut members, "now", datetime(facts.now, words)?);
+    put(&mut members, "now", words.datetimes.of(facts.now)?);
     if let Some(address) = facts.source_ip {
         // `::ffff:10.0.0.1` is 10.0.0.1, and in the ranges that 10.0.0.1 is in.
         let address = address.to_canonical().to_string();
-        put(&mut members, "sourceIP", call(words.ip, address)?);
+        put(&mut members, "sourceIP", call(words.ip, &[text(address)])?);
     }
     put(&mut members, "transport", transport(facts, words)?);
     put(&mut members, "call", of_call(&facts.call, action));
@@ -52,7 +49,7 @@ fn transport(facts: &ContextFacts, words: &Vocabulary) -> Option<Value> {
         put(
             &mut members,
             "notAfter",
-            datetime(certificate.not_after, words)?,
+            words.datetimes.of(certificate.not_after)?,
         );
     }
     Some(record(members))
@@ -95,32 +92,6 @@ fn of_delegation(facts: &DelegationFacts, root: &EntityUID, words: &Vocabulary) 
             Value::from(SmolStr::from(requester)),
         );
     }
-    put(&mut members, "expires", datetime(facts.expires, words)?);
+    put(&mut members, "expires", words.datetimes.of(facts.expires)?);
     Some(record(members))
-}
-
-/// To the millisecond, as Cedar has it; what is finer is cut off.
-fn datetime(time: Timestamp, words: &Vocabulary) -> Option<Value> {
-    let time = Offset::UTC.to_datetime(time);
-    // Cedar's years have four digits.
-    let year = u16::try_from(time.year()).ok()?;
-    let text = format!(
-        "{year:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        time.month(),
-        time.day(),
-        time.hour(),
-        time.minute(),
-        time.second(),
-        time.millisecond()
-    );
-    call(words.datetime, text)
-}
-
-fn call(function: &ExtensionFunction, text: String) -> Option<Value> {
-    match function.call(&[Value::from(SmolStr::from(text))]) {
-        Ok(PartialValue::Value(value)) if matches!(value.value, ValueKind::ExtensionValue(_)) => {
-            Some(value)
-        }
-        _ => None,
-    }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use cedar_policy_core::ast::{Entity, EntityUID, PartialValue, Value, ValueKind};
 use smol_str::SmolStr;
 
-/// An entity. `ancestors` are all of them, not only parents, so that nothing is left to compute.
+/// An entity. `ancestors` are all of them, so that nothing is left to compute; that Cedar takes them for
+/// parents makes no difference but that it looks there first.
 pub(crate) fn new<const N: usize>(
     uid: EntityUID,
     attributes: [(&'static str, Value); N],

@@ -6,8 +6,9 @@
 //!                          └──▶ the whole scope, by numbers instead of entities
 //! ```
 //!
-//! It is sound: what isn't found has a scope that the request is not in, and Cedar evaluates the
-//! scope before all conditions, so such a policy can be neither satisfied nor fail.
+//! It is exact: a policy is found if and only if the request is in its scope. Cedar evaluates the
+//! scope before all conditions and it can't fail, so a policy that isn't found can be neither satisfied
+//! nor fail, and of one that is found only the conditions are left to evaluate.
 
 use std::collections::HashMap;
 
@@ -64,7 +65,7 @@ pub(crate) struct Key {
 }
 
 /// What a policy's scope asks for: a request is in it if for each axis the request's entity is, or
-/// is in, the named one. It may be wider than the scope, but never narrower.
+/// is in, the named one. Neither wider nor narrower than the scope.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Axes {
     /// `None`: any.
@@ -91,7 +92,8 @@ pub(crate) struct Index {
 /// Entities that scopes name, numbered.
 #[derive(Debug, Default)]
 struct Numbers {
-    by_type: HashMap<TypeName, HashMap<Box<str>, u32>>,
+    /// In the order of [`TypeName::ALL`].
+    by_type: [HashMap<Box<str>, u32>; TypeName::ALL.len()],
     next: u32,
 }
 
@@ -133,7 +135,7 @@ impl Index {
         index
     }
 
-    /// The positions of all policies that can concern a request of an agent of `namespace`, in order.
+    /// The positions of all policies in whose scope a request of an agent of `namespace` is, in order.
     pub(crate) fn candidates(
         &self,
         namespace: &str,
@@ -189,7 +191,9 @@ impl Numbers {
     }
 
     fn add(&mut self, key: &Key) -> u32 {
-        let of_type = self.by_type.entry(key.of).or_default();
+        let Some(of_type) = self.by_type.get_mut(key.of as usize) else {
+            return u32::MAX;
+        };
         if let Some(number) = of_type.get(&key.id) {
             return *number;
         }
@@ -203,7 +207,7 @@ impl Numbers {
     fn of_lineage(&self, lineage: Lineage<'_>) -> Vec<u32> {
         lineage
             .iter()
-            .filter_map(|(of, id)| self.by_type.get(of)?.get(*id).copied())
+            .filter_map(|(of, id)| self.by_type.get(*of as usize)?.get(*id).copied())
             .collect()
     }
 }
@@ -250,5 +254,17 @@ impl Numbered {
             .filter(|it| !it.is_empty())
             .chain(self.actions.as_deref())
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TypeName;
+
+    #[test]
+    fn types_are_numbered_as_they_are_listed() {
+        for (number, it) in TypeName::ALL.into_iter().enumerate() {
+            assert_eq!(it as usize, number);
+        }
     }
 }

@@ -13,9 +13,11 @@
 //! What it must not do: read a clock, do I/O, know Kubernetes; permit where a forbid errs; show a
 //! policy's text to whoever asks for a decision.
 
+mod bare;
 mod checks;
 mod compile;
 mod context;
+mod datetime;
 mod depth;
 mod digest;
 mod entity;

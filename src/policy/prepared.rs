@@ -68,17 +68,17 @@ impl PreparedAgent {
         ]
     }
 
-    pub(crate) fn uid(&self, words: &Vocabulary) -> Option<EntityUID> {
-        words.uid(TypeName::Agent, self.spiffe_id.clone())
-    }
-
-    /// It, its owner, and its claims.
-    pub(crate) fn entities(&self, words: &Vocabulary) -> Option<[Arc<Entity>; 3]> {
+    /// Its id; and it, its owner, and its claims.
+    pub(crate) fn entities(
+        &self,
+        words: &Vocabulary,
+    ) -> Option<(Arc<EntityUID>, [Arc<Entity>; 3])> {
+        let uid = words.uid(TypeName::Agent, self.spiffe_id.clone())?;
         let owner = words.uid(TypeName::Owner, self.owner.clone())?;
         let claimed = words.uid(TypeName::Claimed, self.spiffe_id.clone())?;
         let [_, ancestors @ ..] = self.lineage();
         let agent = entity::new(
-            self.uid(words)?,
+            uid.clone(),
             [
                 ("name", text(&self.name)),
                 ("namespace", text(&self.namespace)),
@@ -93,7 +93,7 @@ impl PreparedAgent {
                 .collect::<Option<_>>()?,
             &[],
         );
-        Some([
+        let known = [
             Arc::new(agent),
             Arc::new(entity::owner(owner, &self.owner_type)),
             Arc::new(entity::new(
@@ -102,6 +102,7 @@ impl PreparedAgent {
                 entity::no_parents(),
                 &self.claimed,
             )),
-        ])
+        ];
+        Some((Arc::new(uid), known))
     }
 }

@@ -117,13 +117,14 @@ impl Asked {
             .into_iter()
             .chain(above(&self.path).map(|it| (TypeName::Collection, it)))
             .collect();
-        let principal = agent.lineage();
-        let candidates = policies.candidates(agent.namespace(), &principal, &action, &resource);
+        let lineage = agent.lineage();
+        let candidates = policies.candidates(agent.namespace(), &lineage, &action, &resource);
 
-        let entities = with(self.entities.clone(), agent.entities(self.words)?)?;
+        let (principal, more) = agent.entities(self.words)?;
+        let entities = with(self.entities.clone(), more)?;
         let known = |euid| EntityUIDEntry::Known { euid, loc: None };
         let request = ast::Request::new_unchecked(
-            known(Arc::new(agent.uid(self.words)?)),
+            known(principal),
             known(Arc::clone(&self.action)),
             known(Arc::clone(&self.resource)),
             Some(self.context.clone()),
@@ -137,9 +138,12 @@ impl Asked {
     }
 }
 
-/// Evaluates one policy, scope and conditions.
+/// Evaluates one policy in whose scope the request is.
 fn holds(evaluator: &Evaluator<'_>, rule: &Rule) -> Holds {
-    match evaluator.interpret(&rule.condition, &NO_SLOTS) {
+    let Some(condition) = &rule.condition else {
+        return Holds::Yes;
+    };
+    match evaluator.interpret(condition, &NO_SLOTS) {
         Ok(value) => match value.value_kind() {
             ValueKind::Lit(Literal::Bool(true)) => Holds::Yes,
             ValueKind::Lit(Literal::Bool(false)) => Holds::No,

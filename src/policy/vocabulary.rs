@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock};
 use cedar_policy::Schema;
 use cedar_policy_core::FromNormalizedStr as _;
 use cedar_policy_core::ast::{Eid, Entity, EntityType, EntityUID, ExtensionFunction, Name};
-use cedar_policy_core::extensions::Extensions;
 
+use crate::datetime::{Datetimes, function};
 use crate::index::TypeName;
 
 /// The schema of all policies, in Cedar's own syntax
@@ -25,11 +25,11 @@ static VOCABULARY: LazyLock<Option<Vocabulary>> = LazyLock::new(Vocabulary::read
 #[derive(Debug)]
 pub(crate) struct Vocabulary {
     pub(crate) schema: Schema,
-    types: HashMap<TypeName, EntityType>,
+    /// In the order of [`TypeName::ALL`].
+    types: Vec<EntityType>,
     actions: HashMap<Box<str>, Arc<Entity>>,
     other: Arc<Entity>,
-    /// Makes a `datetime` of a string.
-    pub(crate) datetime: &'static ExtensionFunction,
+    pub(crate) datetimes: Datetimes,
     /// Makes an `ipaddr` of a string.
     pub(crate) ip: &'static ExtensionFunction,
 }
@@ -45,8 +45,8 @@ impl Vocabulary {
         let (schema, _warnings) = Schema::from_cedarschema_str(SCHEMA).ok()?;
         let types = TypeName::ALL
             .into_iter()
-            .map(|it| Some((it, Name::from_normalized_str(it.qualified()).ok()?.into())))
-            .collect::<Option<HashMap<_, _>>>()?;
+            .map(|it| Some(Name::from_normalized_str(it.qualified()).ok()?.into()))
+            .collect::<Option<_>>()?;
         let actions: HashMap<Box<str>, Arc<Entity>> = schema
             .action_entities()
             .ok()?
@@ -54,15 +54,11 @@ impl Vocabulary {
             .map(|it| AsRef::<Entity>::as_ref(it).clone())
             .map(|it| (Box::from(it.uid().eid().as_ref()), Arc::new(it)))
             .collect();
-        let function = |name: &str| {
-            let name = Name::parse_unqualified_name(name).ok()?;
-            Extensions::all_available().func(&name).ok()
-        };
         Some(Self {
             other: Arc::clone(actions.get(OTHER_ACTION)?),
             types,
             actions,
-            datetime: function("datetime")?,
+            datetimes: Datetimes::new()?,
             ip: function("ip")?,
             schema,
         })
@@ -78,7 +74,7 @@ impl Vocabulary {
 
     /// The entity of a type with an id.
     pub(crate) fn uid(&self, of: TypeName, id: impl Into<smol_str::SmolStr>) -> Option<EntityUID> {
-        let of = self.types.get(&of)?.clone();
+        let of = self.types.get(of as usize)?.clone();
         Some(EntityUID::from_components(of, Eid::new(id), None))
     }
 }

@@ -31,7 +31,7 @@ fn they_are_answered_soon() {
         nested("!(", ")", 3_000),
         nested("!", "", 10_000),
         nested("-", "", 10_000),
-        nested("[true].contains(", ")", 600),
+        nested("[true].contains(", ")", 590),
         nested("if true then ", " else true", 440),
         nested("if true then true else ", "", 440),
         nested("if ", " then true else true", 440),

@@ -535,5 +535,5 @@ fn cases() -> u32 {
     std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|it| it.parse().ok())
-        .unwrap_or(128)
+        .unwrap_or(32)
 }
