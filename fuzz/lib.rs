@@ -4,6 +4,7 @@
 //!  constant key ─▶ Key ─┬─▶ ring          the trust domain's signing keys, as its Secret has them
 //!                       ├─▶ chains        statements, a revocation list, a checkpoint, a bundle
 //!                       ├─▶ certificates  a root, an SVID, and one made of any TBSCertificate
+//!                       ├─▶ events        a transmitter of security event tokens
 //!                       └─▶ segment       a file of audit records, and one made of any bodies
 //! ```
 //!
@@ -13,6 +14,7 @@
 
 pub mod certificates;
 pub mod chains;
+pub mod events;
 mod key;
 pub mod ring;
 pub mod segment;

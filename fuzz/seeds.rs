@@ -15,6 +15,7 @@ use std::process::exit;
 use countersign_fuzz::DOMAIN;
 use countersign_fuzz::certificates::{Authority, tbs_of};
 use countersign_fuzz::chains::{Signed, agent_of, payload_of};
+use countersign_fuzz::events::Transmitter;
 use countersign_fuzz::ring::{file, secret_data};
 use countersign_fuzz::segment::Notary;
 use countersign_statement::Purpose;
@@ -46,6 +47,7 @@ fn write() -> io::Result<()> {
         ("authority", authority()),
         ("grants", grants()),
         ("authzen_body", authzen_body()),
+        ("set_token", set_token()),
     ] {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder)?;
@@ -137,5 +139,35 @@ fn authzen_body() -> Seeds {
         ("subject", Some(2), subject.as_bytes().to_vec()),
         ("resource", Some(3), resource.as_bytes().to_vec()),
         ("action", Some(4), action.as_bytes().to_vec()),
+    ]
+}
+
+fn set_token() -> Seeds {
+    let transmitter = Transmitter::new();
+    let claims = Transmitter::claims();
+    let text = |claims: &str| {
+        String::from_utf8_lossy(&Transmitter::claims())
+            .replace(r#"{"format":"email","email":"alice@example.com"}"#, claims)
+    };
+    let complex = text(
+        r#"{"format":"complex","user":{"format":"iss_sub","iss":"https://idp.example.com","sub":"42"},"session":{"format":"opaque","id":"ALL"}}"#,
+    );
+    let agent = text(r#"{"format":"uri","uri":"spiffe://example.org/ns/finance/agent/planner"}"#);
+    let revoked = text(r#"{"format":"account","uri":"acct:alice@example.com"}"#)
+        .replace("risk-level-change", "credential-change")
+        .replace(
+            r#""current_level":"HIGH""#,
+            r#""change_type":"revoke","x509_serial":"1000""#,
+        );
+    let alert = r#"{"priority":"Notice","rule":"Terminal shell in container","time":"2026-11-24T11:59:59.5Z","uuid":"f6b0a6a4","output_fields":{"k8s.ns.name":"finance","k8s.pod.name":"planner-7d4f"}}"#;
+    vec![
+        ("token", Some(0), transmitter.token(&claims).into_bytes()),
+        ("claims", Some(1), claims),
+        ("complex", Some(1), complex.into_bytes()),
+        ("agent", Some(1), agent.into_bytes()),
+        ("revoked", Some(1), revoked.into_bytes()),
+        ("header", Some(2), transmitter.header().into_bytes()),
+        ("keys", Some(3), transmitter.jwks().into_bytes()),
+        ("alert", Some(4), alert.as_bytes().to_vec()),
     ]
 }

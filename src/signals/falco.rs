@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::checks::is_object;
 use crate::error::shown;
+use crate::header::json;
 use crate::token::{MAX_AGE, MAX_SKEW};
 
 /// The source of all of Falco's signals.
@@ -41,9 +42,8 @@ struct Fields {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn read(json: &[u8], now: Timestamp) -> Result<Option<Signal>, String> {
-    let Object(alert): Object<Alert> =
-        serde_json::from_slice(json).map_err(|why| shown(&why.to_string()))?;
+pub fn read(bytes: &[u8], now: Timestamp) -> Result<Option<Signal>, String> {
+    let Object(alert): Object<Alert> = json(bytes)?;
     let severity = severity(&alert.priority)
         .ok_or_else(|| format!("the priority {:?} is not known", shown(&alert.priority)))?;
     let age = now.duration_since(alert.time);
@@ -199,5 +199,9 @@ mod tests {
             assert!(read(bad.as_bytes(), now()).is_err(), "{bad}");
         }
         assert!(read(b"\xff\xfe", now()).is_err());
+        let mut skipped = SHELL.as_bytes().to_vec();
+        let place = SHELL.find("falco-xczjd").unwrap();
+        skipped[place] = 0xff;
+        assert!(read(&skipped, now()).is_err(), "in what isn't read either");
     }
 }

@@ -74,10 +74,8 @@ fn read_header(encoded: &str) -> Result<Header, SetError> {
         return Err(SetError::request("the token's header is too long"));
     }
     let bytes = decode(encoded, "header")?;
-    let Object(header): Object<Header> = serde_json::from_slice(&bytes).map_err(|why| {
-        let why = shown(&why.to_string());
-        SetError::request(format!("the token's header can't be read: {why}"))
-    })?;
+    let Object(header): Object<Header> =
+        json(&bytes).map_err(|why| SetError::request(format!("the token's header: {why}")))?;
     let forbidden = [
         ("crit", header.crit.is_some()),
         ("b64", header.b64.is_some()),
@@ -103,6 +101,13 @@ fn read_header(encoded: &str) -> Result<Header, SetError> {
         return Err(SetError::request("the header kid is too long"));
     }
     Ok(header)
+}
+
+/// Reads JSON, all of which is UTF-8 (RFC 8259, section 8.1): serde_json doesn't look at strings that
+/// it skips.
+pub(crate) fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
+    let text = str::from_utf8(bytes).map_err(|_| "it isn't UTF-8".to_owned())?;
+    serde_json::from_str(text).map_err(|why| shown(&why.to_string()))
 }
 
 fn decode(text: &str, part: &str) -> Result<Vec<u8>, SetError> {

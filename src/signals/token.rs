@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::error::{SetError, SetErrorCode, shown};
-use crate::header::Unverified;
+use crate::header::{Unverified, json};
 use crate::jwk::KeySet;
 
 /// An older token says nothing about now, and whoever kept it may replay it. Transmitters that were
@@ -87,11 +87,8 @@ impl Verifier {
         let cut = Unverified::read(token)?;
         let input = cut.signing_input.as_bytes();
         keys.verify(cut.kid.as_deref(), &cut.alg, input, &cut.signature)?;
-        let Object(claims): Object<Claims> =
-            serde_json::from_slice(&cut.payload).map_err(|why| {
-                let why = shown(&why.to_string());
-                SetError::request(format!("the token's claims can't be read: {why}"))
-            })?;
+        let Object(claims): Object<Claims> = json(&cut.payload)
+            .map_err(|why| SetError::request(format!("the token's claims: {why}")))?;
         self.judge(claims, now)
     }
 
