@@ -10,6 +10,10 @@
 //!  ContextFacts ─────────────▶ evaluate ──▶ Verdict: allowed?, which policies, obligations
 //! ```
 //!
+//! Cedar's core is used below its public interface, at one exact version: its evaluator without its
+//! authorizer, which looks at every policy, copies entities and contexts for each request, and skips
+//! a forbid that fails. A property test holds it against plain Cedar, answer for answer.
+//!
 //! What it must not do: read a clock, do I/O, know Kubernetes; permit where a forbid errs; show a
 //! policy's text to whoever asks for a decision.
 

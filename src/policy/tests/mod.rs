@@ -8,8 +8,10 @@
 )]
 
 mod depth;
+mod drafts;
 mod fixture;
 mod oracle;
+mod plain;
 mod refusals;
 mod semantics;
 mod tenancy;

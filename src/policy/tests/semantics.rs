@@ -105,7 +105,7 @@ fn obligations_come_from_those_that_decided_each_once() {
         cluster(&[ANY, none, ANY, ANY]),
         &["log", "never", "tell", "log"],
     );
-    assert_eq!(kinds(&ask(&[permits.clone()])), ["log", "tell"]);
+    assert_eq!(kinds(&ask(std::slice::from_ref(&permits))), ["log", "tell"]);
     let forbid = obliged(
         object(
             Scope::Cluster,
