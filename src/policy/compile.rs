@@ -65,11 +65,10 @@ fn checked(source: &PolicySource) -> Result<Compiled, Vec<Problem>> {
             "this program's own schema can't be read: report it",
         )]);
     };
-    let validator = Validator::new(vocabulary.schema.clone());
     let mut rules = Vec::with_capacity(source.policies.len());
     let mut problems = Vec::new();
     for text in &source.policies {
-        match read(text).and_then(|policy| validated(&validator, text, policy)) {
+        match read(text).and_then(|policy| validated(&vocabulary.validator, text, policy)) {
             Ok(policy) => {
                 let name = PolicyName::new(&source.scope, &source.name, &text.id);
                 rules.push(Arc::new(Rule::of(name, &policy, &text.obligations)));

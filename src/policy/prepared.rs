@@ -25,6 +25,13 @@ pub struct PreparedAgent {
     claimed: Box<[(SmolStr, SmolStr)]>,
 }
 
+/// An owner that a request knows already: that of its chain's root.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownOwner {
+    pub(crate) name: SmolStr,
+    pub(crate) of_type: SmolStr,
+}
+
 impl PreparedAgent {
     /// An agent. Call it again when its facts change.
     pub fn of(facts: &AgentFacts) -> Self {
@@ -68,11 +75,12 @@ impl PreparedAgent {
         ]
     }
 
-    /// Its id; and it, its owner, and its claims.
+    /// Its id; and it, its claims, and its owner unless that is the one that is `known`.
     pub(crate) fn entities(
         &self,
+        known: Option<&KnownOwner>,
         words: &Vocabulary,
-    ) -> Option<(Arc<EntityUID>, [Arc<Entity>; 3])> {
+    ) -> Option<(Arc<EntityUID>, impl Iterator<Item = Arc<Entity>> + use<>)> {
         let uid = words.uid(TypeName::Agent, self.spiffe_id.clone())?;
         let owner = words.uid(TypeName::Owner, self.owner.clone())?;
         let claimed = words.uid(TypeName::Claimed, self.spiffe_id.clone())?;
@@ -93,16 +101,14 @@ impl PreparedAgent {
                 .collect::<Option<_>>()?,
             &[],
         );
-        let known = [
-            Arc::new(agent),
-            Arc::new(entity::owner(owner, &self.owner_type)),
-            Arc::new(entity::new(
-                claimed,
-                [],
-                entity::no_parents(),
-                &self.claimed,
-            )),
-        ];
-        Some((Arc::new(uid), known))
+        let owner =
+            if known.is_some_and(|it| it.name == self.owner && it.of_type == self.owner_type) {
+                None
+            } else {
+                Some(Arc::new(entity::owner(owner, &self.owner_type)))
+            };
+        let claimed = entity::new(claimed, [], entity::no_parents(), &self.claimed);
+        let all = [Some(Arc::new(agent)), Some(Arc::new(claimed)), owner];
+        Some((Arc::new(uid), all.into_iter().flatten()))
     }
 }

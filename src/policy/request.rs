@@ -16,7 +16,7 @@ use crate::entity;
 use crate::facts::{ContextFacts, ResourceFacts};
 use crate::index::TypeName;
 use crate::policy_set::PolicySet;
-use crate::prepared::PreparedAgent;
+use crate::prepared::{KnownOwner, PreparedAgent};
 use crate::rule::Rule;
 use crate::source::Obligation;
 use crate::verdict::{Kind, PolicyName, Verdict};
@@ -44,6 +44,7 @@ struct Asked {
     action: Arc<EntityUID>,
     resource: Arc<EntityUID>,
     context: Context,
+    root: Option<KnownOwner>,
     /// Of the action, the resource, and the chain's root.
     entities: Entities,
 }
@@ -85,15 +86,19 @@ impl Asked {
         let action_entity = words.action(action);
         let resource_entity = of_resource(resource, &path, words)?;
         let resource = Arc::new(resource_entity.uid().clone());
-        let root = match &context.delegation {
+        let known = context.delegation.as_ref().map(|it| KnownOwner {
+            name: SmolStr::from(&it.root_owner),
+            of_type: SmolStr::from(&it.root_owner_type),
+        });
+        let root = match &known {
             None => None,
             Some(it) => {
-                let uid = words.uid(TypeName::Owner, it.root_owner.as_str())?;
-                Some(entity::owner(uid, &SmolStr::from(&it.root_owner_type)))
+                let uid = words.uid(TypeName::Owner, it.name.clone())?;
+                Some(entity::owner(uid, &it.of_type))
             }
         };
         let context = context::of(context, action, root.as_ref().map(Entity::uid), words)?;
-        let known = [
+        let all = [
             Some(Arc::clone(action_entity)),
             Some(Arc::new(resource_entity)),
             root.map(Arc::new),
@@ -104,7 +109,8 @@ impl Asked {
             action: Arc::new(action_entity.uid().clone()),
             resource,
             context,
-            entities: with(Entities::new(), known.into_iter().flatten())?,
+            root: known,
+            entities: with(Entities::new(), all.into_iter().flatten())?,
         })
     }
 
@@ -120,7 +126,7 @@ impl Asked {
         let lineage = agent.lineage();
         let candidates = policies.candidates(agent.namespace(), &lineage, &action, &resource);
 
-        let (principal, more) = agent.entities(self.words)?;
+        let (principal, more) = agent.entities(self.root.as_ref(), self.words)?;
         let entities = with(self.entities.clone(), more)?;
         let known = |euid| EntityUIDEntry::Known { euid, loc: None };
         let request = ast::Request::new_unchecked(

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use cedar_policy::Schema;
+use cedar_policy::{Schema, Validator};
 use cedar_policy_core::FromNormalizedStr as _;
 use cedar_policy_core::ast::{Eid, Entity, EntityType, EntityUID, ExtensionFunction, Name};
 
@@ -24,7 +24,7 @@ static VOCABULARY: LazyLock<Option<Vocabulary>> = LazyLock::new(Vocabulary::read
 /// The schema, read.
 #[derive(Debug)]
 pub(crate) struct Vocabulary {
-    pub(crate) schema: Schema,
+    pub(crate) validator: Validator,
     /// In the order of [`TypeName::ALL`].
     types: Vec<EntityType>,
     actions: HashMap<Box<str>, Arc<Entity>>,
@@ -60,7 +60,7 @@ impl Vocabulary {
             actions,
             datetimes: Datetimes::new()?,
             ip: function("ip")?,
-            schema,
+            validator: Validator::new(schema),
         })
     }
 

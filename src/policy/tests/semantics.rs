@@ -346,3 +346,18 @@ fn an_object_replaces_its_namesake() {
     assert_eq!(set.digest(), PolicySet::of([second]).digest());
     assert_ne!(set.digest(), PolicySet::of([first]).digest());
 }
+
+#[test]
+fn an_owner_of_two_types_is_unreadable_and_denied() {
+    let mut context = context();
+    if let Some(delegation) = &mut context.delegation {
+        delegation.root_owner = "alice".to_owned();
+    }
+    let verdict = set(&[cluster(&[ANY])]).evaluate(
+        &agent("finance", "reader"),
+        "read",
+        &resource("a"),
+        &context,
+    );
+    assert_verdict(&verdict, Kind::Failed, &[]);
+}
