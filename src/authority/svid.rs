@@ -94,7 +94,9 @@ pub fn spiffe_id_of(der: &[u8]) -> Result<String, AuthorityError> {
     let parsed = parse(der)?;
     let mut uris = uris(&parsed);
     let (Some(uri), None) = (uris.next(), uris.next()) else {
-        return Err(bad("it must have exactly one URI as a subject alternative name"));
+        return Err(bad(
+            "it must have exactly one URI as a subject alternative name",
+        ));
     };
     spiffe::trust_domain_of(uri)?;
     Ok(uri.to_owned())

@@ -28,6 +28,37 @@ pub struct Signal {
     pub why: String,
 }
 
+/// The source and kind of what a person says. No transmitter, no reporter and no adapter can be this
+/// source: it is the replicas' own.
+const PARDON: (&str, &str) = ("countersign-decide", "*");
+/// How long a pardon is kept, for replicas that hear of it late: as long as any signal that it takes
+/// back can live.
+const PARDON_LASTS: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+impl Signal {
+    /// A person has taken an agent over at `now`: whatever was noticed of it until then, by whomever,
+    /// counts no more.
+    pub fn pardon(spiffe_id: &str, now: Timestamp) -> Self {
+        let (source, kind) = PARDON;
+        Self {
+            id: format!("pardon/{now}/{spiffe_id}"),
+            source: source.to_owned(),
+            subject: SignalSubject::Agent(spiffe_id.to_owned()),
+            kind: kind.to_owned(),
+            severity: 0,
+            observed: now,
+            lifetime: PARDON_LASTS,
+            effect: Effect::Clear,
+            why: "taken over by a person".to_owned(),
+        }
+    }
+
+    pub(crate) fn is_pardon(&self) -> bool {
+        let said = (self.source.as_str(), self.kind.as_str());
+        self.effect == Effect::Clear && said == PARDON
+    }
+}
+
 /// Whom a signal is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

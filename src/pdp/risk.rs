@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use countersign_api as api;
-use countersign_decision::{
-    Effect, Engine, IdentityState, Risk, Rules, Signal, SignalSink, SignalSubject,
-};
+use countersign_decision::{Engine, IdentityState, Risk, Rules, Signal, SignalSink};
 use countersign_runtime::{Clients, Clock, ObjectKey, within};
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -38,9 +36,6 @@ const CALM: SignedDuration = SignedDuration::from_secs(10);
 const AT_ONCE: usize = 16;
 /// No write takes longer.
 const WRITE: Duration = Duration::from_secs(5);
-/// How long what a person took back stays away, for replicas that hear of it late.
-const CLEARED: SignedDuration = SignedDuration::from_hours(24);
-
 /// What telling takes.
 pub(crate) struct Telling {
     pub(crate) engine: Arc<Engine>,
@@ -99,18 +94,7 @@ impl Telling {
     }
 
     fn clear(&self, spiffe_id: &str, now: Timestamp) {
-        let cleared = Signal {
-            id: format!("cleared/{now}/{spiffe_id}"),
-            source: MANAGER.to_owned(),
-            subject: SignalSubject::Agent(spiffe_id.to_owned()),
-            kind: "*".to_owned(),
-            severity: 0,
-            observed: now,
-            lifetime: CLEARED,
-            effect: Effect::Clear,
-            why: "taken over by a person".to_owned(),
-        };
-        if let Err(why) = self.signals.accept(cleared) {
+        if let Err(why) = self.signals.accept(Signal::pardon(spiffe_id, now)) {
             warn!("what was noticed of an agent can't be taken back: {why}");
         }
     }

@@ -146,13 +146,14 @@ impl Signals {
     pub(crate) fn about(&self, about: About<'_>, now: Timestamp, concern: &mut Concern) {
         let held = self.held.read();
         let Held { table, aliases, .. } = &*held;
-        let mut look = |kind, name: &str| table.look(kind, name, now, concern);
         if let Some(agent) = about.agent {
-            look(Kind::Agent, agent);
+            let pardoned = table.pardoned(agent, now);
+            table.look((Kind::Agent, agent), pardoned, now, concern);
             for pod in aliases.pods_of(agent) {
-                look(Kind::Pod, pod);
+                table.look((Kind::Pod, pod), pardoned, now, concern);
             }
         }
+        let mut look = |kind, name: &str| table.look((kind, name), None, now, concern);
         if let Some(OwnerNames { name, users }) = about.owner {
             look(Kind::Owner, name);
             // A name that is given twice, or is the owner's own, is looked at once.
@@ -178,7 +179,8 @@ impl Signals {
         let held = self.held.read();
         if !held.table.is_silent(Kind::Delegation) {
             let name = digest.to_string();
-            held.table.look(Kind::Delegation, &name, now, concern);
+            let statement = (Kind::Delegation, name.as_str());
+            held.table.look(statement, None, now, concern);
         }
     }
 

@@ -95,12 +95,26 @@ impl Table {
         Ok(least != Some(id))
     }
 
-    /// Adds what is said of one subject.
-    pub(super) fn look(&self, kind: Kind, name: &str, now: Timestamp, concern: &mut Concern) {
+    /// Adds what is said of one subject and was observed after `since`.
+    pub(super) fn look(
+        &self,
+        (kind, name): (Kind, &str),
+        since: Option<Timestamp>,
+        now: Timestamp,
+        concern: &mut Concern,
+    ) {
         let all = self.of(kind).get(name).into_iter().flatten();
-        for entry in all.filter(|it| it.end > now) {
-            concern.add(&entry.signal, now);
+        let all = all.filter(|it| it.end > now).map(|it| &it.signal);
+        for signal in all.filter(|it| since.is_none_or(|since| it.observed > since)) {
+            concern.add(signal, now);
         }
+    }
+
+    /// Until when an agent is pardoned.
+    pub(super) fn pardoned(&self, agent: &str, now: Timestamp) -> Option<Timestamp> {
+        let all = self.agents.get(agent).into_iter().flatten();
+        let pardons = all.filter(|it| it.end > now && it.signal.is_pardon());
+        pardons.map(|it| it.signal.observed).max()
     }
 
     /// Is nothing said of any subject of this kind?
@@ -194,6 +208,7 @@ impl Table {
 /// The lightest goes first: what denies stays longer than what adds to a risk, however severe.
 fn weight(signal: &Signal, now: Timestamp) -> (u8, u8) {
     let effect = match signal.effect {
+        Effect::Clear if signal.is_pardon() => 4,
         Effect::Clear => 0,
         Effect::Risk => 1,
         Effect::EndSessions => 2,

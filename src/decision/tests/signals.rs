@@ -401,3 +401,29 @@ fn the_risk_of_identities_is_told_beside_requests() {
     assert!(risky(1000).is_empty());
     assert_eq!(bed.engine.risk_of(&agent(2), start()).unwrap().risk, 40);
 }
+
+#[test]
+fn a_pardon_takes_back_what_anybody_noticed_until_then_and_nothing_later() {
+    let bed = Bed::new();
+    let question = bed.question(1);
+    accept(&bed, signal("a", of_agent(1), Effect::Risk));
+    accept(&bed, signal("b", of_agent(1), Effect::Deny));
+    assert!(!bed.ask(&question).allowed);
+    let pardon = Signal::pardon(&agent(1), start());
+    assert_eq!(bed.signals().accept(pardon, start()), Ok(true));
+    assert_eq!(risk(&bed, &question, 0), 0);
+    assert!(bed.ask(&question).allowed);
+    let later = Signal {
+        observed: after(1),
+        ..signal("c", of_agent(1), Effect::Risk)
+    };
+    assert_eq!(bed.signals().accept(later, after(1)), Ok(true));
+    assert_eq!(risk(&bed, &question, 1), 40);
+    // One that calls itself a pardon is a reporter's own affair.
+    let forged = Signal {
+        source: "soc".to_owned(),
+        ..Signal::pardon(&agent(1), after(2))
+    };
+    assert_eq!(bed.signals().accept(forged, after(2)), Ok(true));
+    assert!(risk(&bed, &question, 2) > 0);
+}

@@ -11,7 +11,7 @@ use super::connection::Connection;
 use crate::harness::{PATIENCE, World, eventually};
 
 /// What it lets everybody in by who asks here.
-const TOKEN: &str = "a token for tests, long enough";
+const TOKEN: &str = "a-token-for-tests-long-enough";
 
 /// A running `countersign decide`; killed when dropped.
 pub(crate) struct Decider {
@@ -19,7 +19,6 @@ pub(crate) struct Decider {
     pub(crate) address: String,
     health: String,
     log: PathBuf,
-    pub(crate) token_file: PathBuf,
     pub(crate) audit: String,
 }
 
@@ -49,7 +48,10 @@ impl Decider {
         std::fs::write(&token_file, TOKEN).unwrap();
         let audit = format!("sqlite:{}", dir.join(format!("decide-{name}.db")).display());
         let (address, health) = (free_address(), free_address());
-        let token = format!("tests={},vouches,authoritative", token_file.display());
+        let token = format!(
+            "tests={},vouches,authoritative,reports",
+            token_file.display()
+        );
         let defaults = [
             ("--listen", address.as_str()),
             ("--metrics-listen", health.as_str()),
@@ -76,7 +78,6 @@ impl Decider {
             address,
             health,
             log,
-            token_file,
             audit,
         }
     }
@@ -92,6 +93,8 @@ impl Decider {
     /// Until it says that it is ready.
     pub(crate) async fn ready(&self) {
         eventually("the decision point", async || {
+            let log = self.log();
+            assert!(!log.contains("error:"), "{log}");
             let mut health = Connection::open(&self.health, "").await.ok()?;
             let reply = health.get("/readyz").await.ok()?;
             (reply.status == 200).then_some(())

@@ -1,5 +1,6 @@
 //! What is allowed, and what each part of an answer rests on.
 
+use countersign_audit::{Outcome, Reader};
 use serde_json::json;
 
 use super::decider::{delegated, question};
@@ -103,4 +104,30 @@ async fn a_bad_policy_leaves_the_good_one_in_force() {
     let other = super::decider::Decider::start(world, "late", &[]);
     other.ready().await;
     assert!(other.ask(&asked).await.allowed, "{}", other.log());
+}
+
+#[tokio::test]
+async fn each_decision_is_on_record_and_leads_to_the_requester_of_the_root() {
+    let (world, decider) = shared().await;
+    let space = world.space("decide").await;
+    space.set_policy("granted", &permit()).await;
+    let agents = space.agents(&["planner", "reader"]).await;
+    let chain = space.chain(&["planner", "reader"]).await;
+    let digest = chain[1].status.as_ref().unwrap().digest.clone().unwrap();
+    let reader = spiffe_id(&agents[1]);
+    let ask = |path: &str| delegated(&reader, "read", path, &digest);
+    let allowed = decider.until(&ask("ledger/invoices/7"), "Permitted").await;
+    let denied = decider.ask(&ask("ledger/orders/7")).await;
+    let log = Reader::open(&decider.audit).await.unwrap();
+    for (told, outcome) in [(&allowed, Outcome::Allowed), (&denied, Outcome::Refused)] {
+        let entry = crate::harness::eventually("the record", async || {
+            let found = log.by_object_uid(&told.id).await.ok()?;
+            found.into_iter().next().map(|it| it.entry)
+        })
+        .await;
+        assert_eq!(entry.outcome, outcome);
+        assert_eq!(entry.reason, told.reason);
+        assert_eq!(entry.requester.unwrap().username, "admin");
+        assert_eq!(entry.delegation.unwrap().digest, digest);
+    }
 }

@@ -5,3 +5,5 @@ pub(crate) mod decider;
 mod life;
 mod revocation;
 mod setting;
+mod signals;
+mod stale;

@@ -8,7 +8,7 @@ use super::decider::{Decider, ask, delegated, question};
 use super::setting::{permit, shared, spiffe_id};
 use crate::harness::Space;
 
-async fn patch_identity(space: &Space, name: &str, desired: &str) -> AgentIdentity {
+pub(super) async fn patch_identity(space: &Space, name: &str, desired: &str) -> AgentIdentity {
     let patch = json!({"spec": {"desiredState": desired}});
     space
         .identities()

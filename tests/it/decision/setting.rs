@@ -18,10 +18,10 @@ pub(super) async fn shared() -> (&'static World, &'static Decider) {
     let decider = SHARED
         .get_or_init(|| async {
             set_cluster_policy(world, "guard", &guard()).await;
-            let secret = world.plane().dir().join("signals.token");
-            std::fs::write(&secret, SIGNAL_TOKEN).unwrap();
+            let secret = world.plane().dir().join("falco.token");
+            std::fs::write(&secret, FALCO_TOKEN).unwrap();
             let secret = secret.display().to_string();
-            let decider = Decider::start(world, "shared", &["--signal-token", &secret]);
+            let decider = Decider::start(world, "shared", &["--falco-token", &secret]);
             // It ends with this process, which drops no statics.
             world.plane().watch(Some(decider.pid())).unwrap();
             decider.ready().await;
@@ -31,7 +31,7 @@ pub(super) async fn shared() -> (&'static World, &'static Decider) {
     (world, decider)
 }
 
-pub(super) const SIGNAL_TOKEN: &str = "a token for signals, long enough";
+pub(super) const FALCO_TOKEN: &str = "a-token-for-falco-long-enough";
 
 /// Everything under `ledger` is Internal but the secrets, and risk suspends.
 pub(super) fn guard() -> Value {
