@@ -130,12 +130,12 @@ pub(crate) struct Decide {
     /// The https URL that AuthZEN's discovery names; absent: that of --listen
     #[arg(long)]
     pub(crate) url: Option<String>,
-    /// Who may ask, by certificate: <SPIFFE ID>[*][,vouches][,authoritative][,reports]. 'vouches': it
-    /// may ask about agents whose certificate it doesn't show. 'authoritative': what it says of
-    /// resources counts. 'reports': it may tell signals of its own
+    /// Who may ask, by certificate: a SPIFFE ID, with '*' at its end for all below, and after commas
+    /// what it may besides. 'vouches': ask about agents whose certificate it doesn't show.
+    /// 'authoritative': what it says of resources counts. 'reports': tell signals of its own
     #[arg(long = "caller", value_name = "CALLER")]
     pub(crate) callers: Vec<CallerRule>,
-    /// Who may ask, by bearer token: <name>=<file>[,vouches][,authoritative][,reports]
+    /// Who may ask, by bearer token: 'NAME=FILE', and after commas what it may besides, as above
     #[arg(long = "token", value_name = "TOKEN")]
     pub(crate) tokens: Vec<TokenFile>,
     /// Another replica, by its URL: signals are shared with it
@@ -147,7 +147,8 @@ pub(crate) struct Decide {
     /// The roots that other replicas' and transmitters' TLS is of, in PEM
     #[arg(long)]
     pub(crate) peer_ca: Option<PathBuf>,
-    /// A transmitter of Shared Signals: <issuer>,audience=<audience>[,token=<file>][,poll=<url>]
+    /// A transmitter of Shared Signals: its issuer's URL, then after commas 'audience=AUDIENCE',
+    /// 'token=FILE' and, if it is polled, 'poll=URL'
     #[arg(long = "transmitter", value_name = "TRANSMITTER")]
     pub(crate) transmitters: Vec<Transmitter>,
     /// The file of the bearer token that Falco shows

@@ -58,10 +58,12 @@ impl Point {
             return self.denied(Reason::Overloaded, "too many questions at once: ask again");
         };
         let mut answer = self.engine.decide(caller, &question, self.clock.now());
-        let first = answer.allowed && answer.record_first;
-        if first {
+        let mut recorded = false;
+        if answer.allowed && answer.record_first {
             let entry = record::entry(&answer, &question, caller);
-            if let Err(why) = self.log.append(entry).await {
+            let appended = self.log.append(entry).await;
+            recorded = appended.is_ok();
+            if let Err(why) = appended {
                 warn!("an allow that must be on record first is denied: {why}");
                 answer = Answer {
                     allowed: false,
@@ -74,7 +76,8 @@ impl Point {
                 };
             }
         }
-        if !(first && answer.allowed) && (!answer.allowed || self.record == Record::All) {
+        let wanted = !answer.allowed || self.record == Record::All;
+        if wanted && !recorded {
             self.log.later(record::entry(&answer, &question, caller));
         }
         self.metrics

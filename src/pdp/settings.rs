@@ -194,9 +194,10 @@ impl std::str::FromStr for CallerRule {
     fn from_str(text: &str) -> Result<Self, BadSetting> {
         let mut words = text.split(',');
         let pattern = words.next().unwrap_or_default();
+        // A whole trust domain at least: a part of one would be several.
         let rest = pattern.strip_prefix("spiffe://");
-        // A trust domain at least: half of one would be several.
-        if !rest.is_some_and(|it| it.find('/').is_some_and(|at| at > 0)) {
+        let domain = rest.and_then(|it| Some(it.split_once('/')?.0));
+        if domain.is_none_or(str::is_empty) {
             return Err(BadSetting::Caller(format!(
                 "{pattern:?} is no SPIFFE ID of a caller: spiffe://<trust domain>/<path>, with * at the end for all below"
             )));

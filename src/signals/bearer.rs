@@ -6,6 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
 /// A shorter token can be guessed.
 const MIN_TOKEN_BYTES: usize = 16;
@@ -18,7 +19,7 @@ pub struct Token([u8; 32]);
 
 /// A secret that is shown to somebody else.
 #[derive(Clone)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 /// The token is too short, too long, or has other characters than a header may carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +52,7 @@ impl Secret {
         if secret.is_empty() || secret.len() > MAX_TOKEN_BYTES || !secret.bytes().all(good) {
             return Err(BadToken);
         }
-        Ok(Self(secret.to_owned()))
+        Ok(Self(Zeroizing::new(secret.to_owned())))
     }
 
     pub(crate) fn reveal(&self) -> &str {

@@ -108,7 +108,7 @@ struct CallArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Decision point")]
 struct DecisionPointArgs {
-    /// Its address, such as https://decide.example.org:9443
+    /// Its address, an https URL such as that of --url of `countersign decide`
     #[arg(long, env = "COUNTERSIGN_DECISION_POINT", value_name = "URL")]
     decision_point: String,
     /// A file with the bearer token to ask with

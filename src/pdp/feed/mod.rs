@@ -237,14 +237,12 @@ impl Feed {
             let reduce = |object| owner::reduce(&object);
             let changed =
                 |_: &ObjectKey, old: Option<&Arc<OwnerFacts>>, new: Option<&Arc<OwnerFacts>>| {
-                    let (world, signals) = (feed.engine.world(), feed.engine.signals());
+                    let world = feed.engine.world();
                     match (old, new) {
                         (_, Some(new)) => {
-                            signals.set_owner_names(&new.name, new.users.clone());
                             world.put_owner(OwnerFacts::clone(new));
                         }
                         (Some(old), None) => {
-                            signals.set_owner_names(&old.name, Vec::new());
                             world.remove_owner(&old.name);
                         }
                         (None, None) => {}
