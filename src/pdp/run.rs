@@ -8,7 +8,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use countersign_audit::Log;
-use countersign_decision::{DecisionPoint, Engine, Signal, SignalInlet, SignalRefused, SignalSink};
+use countersign_decision::{
+    DecisionPoint, Engine, Freshness, Signal, SignalInlet, SignalRefused, SignalSink,
+};
 use countersign_runtime::{
     Check, Clients, Health, Supervisor, TaskEnded, WatchMetrics, WatchProgress,
 };
@@ -17,6 +19,7 @@ use countersign_signals::{
     Authorization, BearerToken, Http, KeySource, PeerSettings, PollSettings, Poller, Receiver,
     Replicas, Secret, Shared, Stream, Verifier,
 };
+use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
@@ -153,6 +156,7 @@ pub async fn run(
         metrics: metrics.clone(),
         watch_metrics,
         changes: Arc::clone(&changes),
+        taken: Mutex::default(),
         by_pods: settings.falco_token.is_some(),
         pods: Pods::default(),
         rules: Arc::clone(&rules),
@@ -209,6 +213,7 @@ pub async fn run(
         max_connections: settings.max_connections,
     };
     all.spawn("answer", server.serve(router));
+    let facts = Arc::clone(&engine);
     all.spawn("throw away what has faded", async move {
         loop {
             sleep(PRUNE).await;
@@ -223,7 +228,7 @@ pub async fn run(
         }
     });
     if let Some(listener) = health_listener {
-        let health = health(stores, registry);
+        let health = health(stores, facts, registry);
         all.spawn("serve health and metrics", health.serve(listener));
     }
     all.run_until(stop).await?;
@@ -369,10 +374,17 @@ fn router(
         .merge(signals::router(sink, told)))
 }
 
-fn health(stores: Arc<Stores>, registry: Registry) -> Health {
-    let synced: Check = Arc::new(move || match stores.synced() {
-        true => Ok(()),
-        false => Err("not all objects have been listed and compiled yet".to_owned()),
+/// Ready once everything is known and the operator was heard of. Later trouble is answered with denials
+/// that say so.
+fn health(stores: Arc<Stores>, engine: Arc<Engine>, registry: Registry) -> Health {
+    let synced: Check = Arc::new(move || {
+        if !stores.synced() {
+            return Err("not all objects have been listed and compiled yet".to_owned());
+        }
+        match engine.world().freshness() {
+            Freshness::NotReady => Err("the operator's lease was not seen yet".to_owned()),
+            Freshness::Fresh | Freshness::Stale(_) => Ok(()),
+        }
     });
     Health::new(Arc::new(registry)).ready("synced", synced)
 }

@@ -52,6 +52,8 @@ pub struct EnvoyDecisions {
     pub addresses: Vec<SocketAddr>,
     /// mTLS; `None`: HTTP/2 in the clear.
     pub tls: Option<EnvoyDecisionsTls>,
+    /// A bearer token that it shows.
+    pub token: Option<String>,
     /// How long it waits for an answer before it denies.
     pub timeout: Duration,
 }
@@ -135,8 +137,18 @@ impl EnvoyConfig {
         self.decisions = Some(EnvoyDecisions {
             addresses: vec![address],
             tls: None,
+            token: None,
             timeout: Duration::from_millis(200),
         });
+        self
+    }
+
+    /// Showing a bearer token to whoever decides.
+    #[must_use]
+    pub fn with_token(mut self, token: &str) -> Self {
+        if let Some(decisions) = &mut self.decisions {
+            decisions.token = Some(token.to_owned());
+        }
         self
     }
 

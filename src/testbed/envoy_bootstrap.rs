@@ -124,6 +124,10 @@ fn route(route: &EnvoyRoute) -> Value {
 }
 
 fn ext_authz(decisions: &EnvoyDecisions) -> Value {
+    let token = decisions.token.iter();
+    let metadata: Vec<Value> = token
+        .map(|it| json!({ "key": "authorization", "value": format!("Bearer {it}") }))
+        .collect();
     json!({
         "name": "envoy.filters.http.ext_authz",
         "typed_config": {
@@ -132,6 +136,7 @@ fn ext_authz(decisions: &EnvoyDecisions) -> Value {
             "grpc_service": {
                 "envoy_grpc": { "cluster_name": "decisions" },
                 "timeout": seconds(decisions.timeout),
+                "initial_metadata": metadata,
             },
             "failure_mode_allow": false,
             "status_on_error": { "code": "ServiceUnavailable" },

@@ -12,6 +12,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
+use crate::decision::decider::{Decider, question};
+use crate::decision::setting::{guard, permit, set_cluster_policy, spiffe_id};
+use crate::decision::signals::signal;
 use crate::harness::{DOMAIN, OWNER, Operator, Space, World, eventually, identity, job};
 use crate::support::{
     OPERATOR_NAMESPACE, create, is, label_namespace, serial, until, until_gone, with,
@@ -55,7 +58,7 @@ impl Narrow {
         create(&Api::<TaskKind>::all(world.client().await), early)
             .await
             .unwrap();
-        let kubeconfig = kubeconfig(&world).await;
+        let kubeconfig = kubeconfig(&world, "countersign").await;
         let port = free_port();
         let listen = format!("127.0.0.1:{port}");
         let arguments = [
@@ -94,17 +97,17 @@ impl Narrow {
     }
 }
 
-/// For the operator's ServiceAccount.
-async fn kubeconfig(world: &World) -> PathBuf {
+/// For a ServiceAccount of the operator's namespace.
+async fn kubeconfig(world: &World, account: &str) -> PathBuf {
     let accounts = Api::<ServiceAccount>::namespaced(world.client().await, OPERATOR_NAMESPACE);
     let request: TokenRequest = serde_json::from_value(json!({"spec": {"audiences": []}})).unwrap();
     let params = PostParams::default();
-    let token = accounts.create_token_request("countersign", &params, &request);
+    let token = accounts.create_token_request(account, &params, &request);
     let token = token.await.unwrap().status.unwrap().token;
     let admin = std::fs::read_to_string(world.plane().kubeconfig()).unwrap();
     let mut config: Value = serde_json::from_str(&admin).unwrap();
     config["users"][0]["user"] = json!({"token": token});
-    let path = world.plane().dir().join("least-rights.kubeconfig");
+    let path = world.plane().dir().join(format!("{account}.kubeconfig"));
     std::fs::write(&path, config.to_string()).unwrap();
     path
 }
@@ -213,6 +216,30 @@ async fn the_rights_that_ship_are_enough_for_a_whole_life() {
         .await
         .unwrap();
     space.until_ready("bound").await;
+}
+
+#[tokio::test]
+async fn the_rights_that_ship_are_enough_to_decide() {
+    let narrow = Narrow::shared().await;
+    let space = narrow.finance().await;
+    let kubeconfig = kubeconfig(&narrow.world, "countersign-decide").await;
+    let dir = narrow.world.plane().dir();
+    let decider = Decider::by(&kubeconfig, dir, "narrow", &[]);
+    set_cluster_policy(&narrow.world, "guard", &guard()).await;
+    space.set_policy("granted", &permit()).await;
+    space.create_job(&job("decided")).await;
+    let grants = json!({"spec": {"grants": [{"actions": ["read"], "resources": ["ledger/*"]}]}});
+    let agent = with(&identity("decided", "jobs.batch/decided"), &grants);
+    space.create_identity(&agent).await;
+    let agent = spiffe_id(&space.until_ready("decided").await);
+    decider.ready().await;
+    let asked = question(&agent, "read", "ledger/invoices/7");
+    decider.until(&asked, "Permitted").await;
+    decider.tell(&signal(&agent, 90, "risk")).await;
+    // By way of the status that it may write, and the operator that takes the certificate away.
+    decider.until(&asked, "AgentSuspended").await;
+    let log = decider.log();
+    assert!(!log.contains("forbidden"), "{log}");
 }
 
 #[tokio::test]

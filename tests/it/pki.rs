@@ -175,7 +175,7 @@ fn server_config(credential: &Credential) -> ServerConfig {
         .unwrap()
 }
 
-fn client_config(credential: &Credential) -> ClientConfig {
+pub(crate) fn client_config(credential: &Credential) -> ClientConfig {
     let verifier = AnyOfTheTrustDomain {
         roots: roots(credential),
         provider: provider(),

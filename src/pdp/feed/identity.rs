@@ -1,5 +1,7 @@
 //! AgentIdentities as the engine takes them.
 
+use std::collections::HashMap;
+
 use countersign_api as api;
 use countersign_decision::{CurrentCertificate, IdentityFacts, IdentityState};
 use kube::ResourceExt as _;
@@ -46,15 +48,33 @@ pub(crate) fn reduce(object: &api::AgentIdentity) -> Option<Seen> {
     })
 }
 
-/// The certificate that was taken away between two looks rather than renewed: an identity that is
-/// resumed gets another, and this one doesn't come back.
-pub(crate) fn taken_away<'a>(
-    before: &'a Seen,
-    now: Option<&Seen>,
-) -> Option<&'a CurrentCertificate> {
-    let active = |it: &Seen| it.state == IdentityState::Active;
-    let taken = active(before) && !now.is_some_and(active);
-    before.certificate.as_ref().filter(|_| taken)
+/// The certificates of identities that may not act now, by UID.
+#[derive(Debug, Default)]
+pub(crate) struct Taken(HashMap<String, CurrentCertificate>);
+
+impl Taken {
+    /// The certificate that counts no more: of an identity that is back with another one. One that is
+    /// back with the same was never taken away.
+    pub(crate) fn changed(
+        &mut self,
+        old: Option<&Seen>,
+        new: Option<&Seen>,
+    ) -> Option<CurrentCertificate> {
+        let active = |it: &&Seen| it.state == IdentityState::Active;
+        let same = |it: &Seen| new.is_some_and(|new| new.uid == it.uid);
+        if let Some(old) = old {
+            if !same(old) {
+                self.0.remove(&old.uid); // gone, and so is its SPIFFE ID
+            } else if active(&old) && new.filter(active).is_none() {
+                let certificate = old.certificate.clone();
+                self.0.extend(certificate.map(|it| (old.uid.clone(), it)));
+            }
+        }
+        let back = new.filter(active)?;
+        let before = self.0.remove(&back.uid)?;
+        let kept = back.certificate.as_ref() == Some(&before);
+        (!kept).then_some(before)
+    }
 }
 
 fn facts(object: &api::AgentIdentity, uid: &str, state: IdentityState) -> Option<IdentityFacts> {

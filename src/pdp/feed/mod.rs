@@ -31,6 +31,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::runtime::watcher::Config;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{info, warn};
@@ -76,6 +77,8 @@ pub(crate) struct Feed {
     pub(crate) metrics: Metrics,
     pub(crate) watch_metrics: WatchMetrics,
     pub(crate) changes: Arc<watch::Sender<u64>>,
+    /// Certificates of those who may not act now.
+    pub(crate) taken: Mutex<identity::Taken>,
     /// Does somebody name agents by their pods?
     pub(crate) by_pods: bool,
     pub(crate) pods: Pods,
@@ -202,10 +205,7 @@ impl Feed {
 
     fn identity_changed(&self, old: Option<&identity::Seen>, new: Option<&identity::Seen>) {
         let world = self.engine.world();
-        if let Some(taken) = old.and_then(|old| {
-            let same = new.filter(|new| new.uid == old.uid);
-            identity::taken_away(old, same)
-        }) {
+        if let Some(taken) = self.taken.lock().changed(old, new) {
             world.revoke_serial(&taken.serial_number, taken.not_after);
         }
         if self.by_pods {

@@ -1,12 +1,25 @@
 //! One HTTP/1.1 connection that stays open.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::pki::{Credential, client_config};
+
+trait Both: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Both for T {}
 
 /// Kept alive by both sides.
 pub(super) struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Both>>,
     token: String,
 }
 
@@ -20,9 +33,21 @@ pub(super) struct Reply {
 impl Connection {
     pub(super) async fn open(address: &str, token: &str) -> std::io::Result<Self> {
         Ok(Self {
-            stream: BufReader::new(TcpStream::connect(address).await?),
+            stream: BufReader::new(Box::new(TcpStream::connect(address).await?)),
             token: token.to_owned(),
         })
+    }
+
+    /// With an agent's certificate, to whoever has one of the trust domain.
+    pub(super) async fn as_agent(address: SocketAddr, agent: &Credential) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let connector = TlsConnector::from(Arc::new(client_config(agent)));
+        let name = ServerName::try_from("envoy").unwrap();
+        let stream = connector.connect(name, stream).await.unwrap();
+        Self {
+            stream: BufReader::new(Box::new(stream)),
+            token: String::new(),
+        }
     }
 
     pub(super) async fn post(&mut self, path: &str, body: &[u8]) -> std::io::Result<Reply> {
@@ -43,6 +68,7 @@ impl Connection {
         let out = self.stream.get_mut();
         out.write_all(head.as_bytes()).await?;
         out.write_all(body).await?;
+        out.flush().await?;
         self.reply().await
     }
 

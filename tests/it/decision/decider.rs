@@ -11,7 +11,7 @@ use super::connection::Connection;
 use crate::harness::{PATIENCE, World, eventually};
 
 /// What it lets everybody in by who asks here.
-const TOKEN: &str = "a-token-for-tests-long-enough";
+pub(super) const TOKEN: &str = "a-token-for-tests-long-enough";
 
 /// A running `countersign decide`; killed when dropped.
 pub(crate) struct Decider {
@@ -47,7 +47,9 @@ impl Decider {
         let token_file = dir.join(format!("decide-{name}.token"));
         std::fs::write(&token_file, TOKEN).unwrap();
         let audit = format!("sqlite:{}", dir.join(format!("decide-{name}.db")).display());
-        let (address, health) = (free_address(), free_address());
+        let given = arguments.iter().position(|it| *it == "--listen");
+        let address = given.map_or_else(free_address, |at| arguments[at + 1].to_owned());
+        let health = free_address();
         let token = format!(
             "tests={},vouches,authoritative,reports",
             token_file.display()
@@ -109,6 +111,14 @@ impl Decider {
     /// Asks on a connection of its own.
     pub(crate) async fn ask(&self, question: &Value) -> Told {
         ask(&mut self.connect().await, question).await
+    }
+
+    /// Tells what was noticed.
+    pub(crate) async fn tell(&self, signal: &Value) {
+        let body = signal.to_string();
+        let mut open = self.connect().await;
+        let reply = open.post("/signals/v1", body.as_bytes()).await.unwrap();
+        assert_eq!(reply.status, 200, "{signal}");
     }
 
     /// Asks until the answer is this, and returns it.
@@ -187,7 +197,7 @@ pub(super) async fn ask(connection: &mut Connection, question: &Value) -> Told {
     }
 }
 
-fn free_address() -> String {
+pub(super) fn free_address() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().to_string()
 }

@@ -2,8 +2,9 @@
 
 mod connection;
 pub(crate) mod decider;
+mod envoy;
 mod life;
 mod revocation;
-mod setting;
-mod signals;
+pub(crate) mod setting;
+pub(crate) mod signals;
 mod stale;

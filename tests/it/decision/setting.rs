@@ -34,7 +34,7 @@ pub(super) async fn shared() -> (&'static World, &'static Decider) {
 pub(super) const FALCO_TOKEN: &str = "a-token-for-falco-long-enough";
 
 /// Everything under `ledger` is Internal but the secrets, and risk suspends.
-pub(super) fn guard() -> Value {
+pub(crate) fn guard() -> Value {
     json!({
         "policies": [{
             "id": "no-destruction",
@@ -50,11 +50,11 @@ pub(super) fn guard() -> Value {
 }
 
 /// Permits everything that is granted to the agents of a space.
-pub(super) fn permit() -> Value {
+pub(crate) fn permit() -> Value {
     json!({"policies": [{"id": "granted", "cedar": "permit (principal, action, resource);"}]})
 }
 
-pub(super) async fn set_cluster_policy(world: &World, name: &str, spec: &Value) {
+pub(crate) async fn set_cluster_policy(world: &World, name: &str, spec: &Value) {
     let api = Api::<ClusterAgentPolicy>::all(world.client().await);
     let object = json!({
         "apiVersion": "countersign.dev/v1alpha1",
@@ -74,7 +74,7 @@ impl Space {
         Api::namespaced(self.client.clone(), &self.name)
     }
 
-    pub(super) async fn set_policy(&self, name: &str, spec: &Value) -> AgentPolicy {
+    pub(crate) async fn set_policy(&self, name: &str, spec: &Value) -> AgentPolicy {
         let object = json!({
             "apiVersion": "countersign.dev/v1alpha1",
             "kind": "AgentPolicy",
@@ -89,6 +89,6 @@ impl Space {
     }
 }
 
-pub(super) fn spiffe_id(identity: &AgentIdentity) -> String {
+pub(crate) fn spiffe_id(identity: &AgentIdentity) -> String {
     identity.status.as_ref().unwrap().spiffe_id.clone().unwrap()
 }

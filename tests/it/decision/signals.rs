@@ -9,7 +9,7 @@ use super::decider::{Decider, ask, question};
 use super::setting::{FALCO_TOKEN, permit, shared, spiffe_id};
 use crate::harness::{Space, eventually};
 
-fn signal(agent: &str, severity: u8, effect: &str) -> Value {
+pub(crate) fn signal(agent: &str, severity: u8, effect: &str) -> Value {
     let now = Timestamp::now();
     json!({
         "id": format!("{now}/{agent}/{effect}"),
@@ -22,17 +22,6 @@ fn signal(agent: &str, severity: u8, effect: &str) -> Value {
         "effect": effect,
         "why": "it is odd",
     })
-}
-
-async fn tell(open: &mut Connection, signal: &Value) {
-    let body = signal.to_string();
-    let reply = open.post("/signals/v1", body.as_bytes()).await.unwrap();
-    assert_eq!(
-        reply.status,
-        200,
-        "{}",
-        String::from_utf8_lossy(&reply.body)
-    );
 }
 
 async fn allowed(space: &Space, decider: &Decider) -> (String, Value) {
@@ -54,7 +43,7 @@ async fn a_risk_over_the_threshold_denies_at_once_and_takes_the_certificate_unti
     let space = world.space("decide").await;
     let (agent, asked) = allowed(&space, decider).await;
     let mut open = decider.connect().await;
-    tell(&mut open, &signal(&agent, 90, "risk")).await;
+    decider.tell(&signal(&agent, 90, "risk")).await;
     let told = ask(&mut open, &asked).await;
     assert_eq!(told.reason, "RiskTooHigh");
     assert_eq!(told.whole["context"]["risk"]["risk"], json!(90));
@@ -64,7 +53,7 @@ async fn a_risk_over_the_threshold_denies_at_once_and_takes_the_certificate_unti
         secret.is_none().then_some(())
     })
     .await;
-    tell(&mut open, &signal(&agent, 0, "clear")).await;
+    decider.tell(&signal(&agent, 0, "clear")).await;
     decider.until(&asked, "Permitted").await;
     let identity = space.identities().get("reader").await.unwrap();
     assert_eq!(risk_of(&identity), Some(RiskState::Normal));
@@ -75,7 +64,7 @@ async fn a_person_brings_back_whom_risk_has_suspended() {
     let (world, decider) = shared().await;
     let space = world.space("decide").await;
     let (agent, asked) = allowed(&space, decider).await;
-    tell(&mut decider.connect().await, &signal(&agent, 95, "risk")).await;
+    decider.tell(&signal(&agent, 95, "risk")).await;
     decider.until(&asked, "AgentSuspended").await;
     super::revocation::patch_identity(&space, "reader", "Suspended").await;
     eventually("the risk is taken over", async || {

@@ -49,6 +49,7 @@ pub(super) async fn measure(
                 roots_pem: certificates.ca_pem.clone(),
                 peer: (SanType::IpAddress, "127.0.0.1".to_owned()),
             }),
+            token: None,
             timeout: Duration::from_millis(200),
         }),
         ..config
