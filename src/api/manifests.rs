@@ -38,6 +38,8 @@ pub(crate) fn labels() -> BTreeMap<String, String> {
 fn yaml(object: &impl Serialize) -> String {
     let mut value = serde_json::to_value(object).unwrap_or_default();
     whole_numbers(&mut value);
+    // By name: whether serde_json keeps another order depends on who else is in the build.
+    value.sort_all_objects();
     let body = serde_saphyr::to_string(&value).unwrap_or_default();
     format!("{HEADER}{body}")
 }
