@@ -217,7 +217,9 @@ async fn a_mode_is_told_by_the_reason() {
 
 #[tokio::test]
 async fn the_examples_are_in_effect_and_the_refused_one_is_not() {
-    let world = World::shared().await;
+    // What they say is about all agents of a cluster.
+    let world = World::own().await;
+    let _operator = world.operator("own", &[]);
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let apply = async |file: &str| {
         let file = examples.join(file);
@@ -244,7 +246,6 @@ async fn the_examples_are_in_effect_and_the_refused_one_is_not() {
     let message = stalled(&it, "Invalid");
     assert!(message.contains("(and 1 more problem)"), "{message}");
     assert_eq!(in_effect(&it).unwrap().0, 1);
-    delete(&guards, "guard").await; // it is about all agents of the cluster
 }
 
 #[tokio::test]
@@ -323,7 +324,9 @@ async fn put_risk(space: &Space, name: &str, state: &str, score: i64) -> AgentId
 
 #[tokio::test]
 async fn a_risk_takes_the_credential_away_until_it_is_normal_again() {
-    let world = World::shared().await;
+    // Without a decision point, whose part this plays.
+    let world = World::own().await;
+    let _operator = world.operator("own", &["--secret-namespaces", "*"]);
     let space = world.space("risk").await;
     let before = space.running("reader", json!({})).await;
     put_risk(&space, "reader", "Suspended", 91).await;
@@ -353,7 +356,9 @@ async fn a_risk_takes_the_credential_away_until_it_is_normal_again() {
 
 #[tokio::test]
 async fn nothing_is_issued_to_who_is_at_risk_and_its_end_ends_it() {
-    let world = World::shared().await;
+    // Without a decision point, whose part this plays.
+    let world = World::own().await;
+    let _operator = world.operator("own", &["--secret-namespaces", "*"]);
     let space = world.space("risk").await;
     let name = unique("early");
     space
