@@ -19,6 +19,7 @@ operator=
 decide=       # where the decision point listens
 envoy=        # Envoy's port
 connections=0 # that the reader has opened
+to_agent=     # where the reader is told what to ask
 started=$SECONDS
 
 if [ -t 1 ]; then
@@ -261,9 +262,16 @@ through_envoy() {
 # Opens the reader's connection, with the certificate that it has now.
 connect() {
   mount_secret invoice-reader
+  hang_up
   connections=$((connections + 1))
   exec {to_agent}> >(exec python3 hack/story_agent.py "$envoy" "$work/invoice-reader" "$work/bundle.pem" >"$work/agent.$connections" 2>&1)
   answered=0
+}
+
+# Ends the reader's connection, if there is one.
+hang_up() {
+  [ -z "$to_agent" ] || exec {to_agent}>&-
+  to_agent=
 }
 
 # Asks on it, and shows what came.
@@ -524,6 +532,7 @@ clean_up() {
   fi
   # While the operator still runs, so that everything ends as it should.
   [ -n "${THROWAWAY:-}" ] || remove story
+  hang_up # or it would be waited for
   for pid in "${background[@]}" $operator; do
     kill "$pid" 2>/dev/null || true
   done
