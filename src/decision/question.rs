@@ -79,6 +79,16 @@ pub struct Caller {
     pub authoritative: bool,
 }
 
+impl Caller {
+    /// Is it the one of this name; with `*` at its end, one of those that begin with what is before?
+    pub fn is(&self, pattern: &str) -> bool {
+        match pattern.strip_suffix('*') {
+            Some(prefix) => self.name.starts_with(prefix),
+            None => self.name == pattern,
+        }
+    }
+}
+
 /// A search: what is `None` is looked for, and exactly one of the first three is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {

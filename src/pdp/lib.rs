@@ -22,6 +22,7 @@ mod risk;
 mod run;
 mod server;
 mod settings;
+mod token;
 
 pub use run::{DecideError, run};
 pub use server::TlsError;

@@ -3,8 +3,12 @@
 //! The engine denies such an agent at once and by itself. What is written here makes it last, and is
 //! seen by people. One write for a signal would be too many: a score is written when it has moved by
 //! ten, and not more often than every ten seconds.
+//!
+//! Signals are kept in memory only. A replica that has heard nothing of an agent, since it started or
+//! since it was cut off from others, says nothing of its risk: that would bring back whom another has
+//! suspended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +40,7 @@ const CALM: SignedDuration = SignedDuration::from_secs(10);
 const AT_ONCE: usize = 16;
 /// No write takes longer.
 const WRITE: Duration = Duration::from_secs(5);
+
 /// What telling takes.
 pub(crate) struct Telling {
     pub(crate) engine: Arc<Engine>,
@@ -59,10 +64,15 @@ impl Telling {
     /// Tells for ever.
     pub(crate) async fn run(self) -> Infallible {
         let this = &self;
+        let mut heard = HashSet::new();
         loop {
             sleep(EVERY).await;
+            // Without all policies the threshold isn't known, and nor is that there is none.
+            if !this.stores.synced() {
+                continue;
+            }
             let now = this.clock.now();
-            let steps = futures::stream::iter(this.steps(now));
+            let steps = futures::stream::iter(this.steps(&mut heard, now));
             steps
                 .for_each_concurrent(AT_ONCE, |(key, uid, spiffe_id, step)| async move {
                     if let Step::Clear(_) = &step {
@@ -75,21 +85,34 @@ impl Telling {
         }
     }
 
-    fn steps(&self, now: Timestamp) -> Vec<(ObjectKey, String, String, Step)> {
+    /// `heard` has the UIDs of those that this replica has heard of.
+    fn steps(
+        &self,
+        heard: &mut HashSet<String>,
+        now: Timestamp,
+    ) -> Vec<(ObjectKey, String, String, Step)> {
         let risky: HashMap<String, Risk> = self.engine.risky(now).into_iter().collect();
+        heard.extend(risky.keys().cloned());
         let rules = self.rules.load();
         let mut steps = Vec::new();
+        let mut alive = HashSet::new();
         self.stores.identities.for_each(|key, seen| {
-            let risk = risky.get(&seen.uid);
-            if seen.state == IdentityState::Ended || (risk.is_none() && seen.risk.is_none()) {
+            if seen.state == IdentityState::Ended {
                 return;
             }
-            let risk = risk.cloned().unwrap_or_default();
-            let step = step(seen, &risk, &rules, now);
+            let heard = heard.contains(&seen.uid);
+            if heard {
+                alive.insert(seen.uid.clone());
+            } else if seen.risk.is_none() {
+                return;
+            }
+            let risk = risky.get(&seen.uid).cloned().unwrap_or_default();
+            let step = step(seen, heard.then_some(&risk), &rules, now);
             if let (Some(step), Some(id)) = (step, &seen.spiffe_id) {
                 steps.push((key.clone(), seen.uid.clone(), id.clone(), step));
             }
         });
+        *heard = alive;
         steps
     }
 
@@ -123,7 +146,12 @@ impl Telling {
     }
 }
 
-fn step(seen: &Seen, risk: &Risk, rules: &Rules, now: Timestamp) -> Option<Step> {
+/// `risk` is absent where nothing was heard of the agent: then only a person, or that there is no
+/// threshold any more, brings it back.
+fn step(seen: &Seen, risk: Option<&Risk>, rules: &Rules, now: Timestamp) -> Option<Step> {
+    let nothing = Risk::default();
+    let heard = risk.is_some();
+    let risk = risk.unwrap_or(&nothing);
     let score = i64::from(risk.risk);
     let suspended = (seen.risk.as_ref()).is_some_and(|it| it.state == api::RiskState::Suspended);
     let status = |state, reason: Option<&str>| api::RiskStatus {
@@ -139,7 +167,7 @@ fn step(seen: &Seen, risk: &Risk, rules: &Rules, now: Timestamp) -> Option<Step>
             let taken_over = status(api::RiskState::Normal, Some("taken over by a person"));
             return Some(Step::Clear(taken_over));
         }
-        let faded = rules.resume_below.is_some_and(|below| risk.risk < below);
+        let faded = heard && rules.resume_below.is_some_and(|below| risk.risk < below);
         if faded || rules.suspend_at.is_none() {
             let why = if faded {
                 "faded"
@@ -150,6 +178,9 @@ fn step(seen: &Seen, risk: &Risk, rules: &Rules, now: Timestamp) -> Option<Step>
         }
     } else if over && seen.desired == api::DesiredState::Active {
         return Some(Step::Write(status(api::RiskState::Suspended, None)));
+    }
+    if !heard {
+        return None;
     }
     let before = seen.risk.as_ref();
     let moved = (score - before.map_or(0, |it| it.score)).abs() >= STEP;
@@ -176,5 +207,106 @@ fn kinds(risk: &Risk) -> String {
     match text.is_empty() {
         true => "faded".to_owned(),
         false => text,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::panic, reason = "a failing test should panic")]
+mod tests {
+    use super::*;
+
+    const RULES: Rules = Rules {
+        resources: Vec::new(),
+        suspend_at: Some(80),
+        resume_below: Some(20),
+        record_first: countersign_core::DataClass::Confidential,
+        stale_until_expiry: false,
+    };
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap_or_default()
+    }
+
+    fn seen(state: Option<(api::RiskState, i64)>, desired: api::DesiredState) -> Seen {
+        Seen {
+            uid: "uid".to_owned(),
+            state: IdentityState::Active,
+            spiffe_id: Some("spiffe://example.org/a".to_owned()),
+            task_uid: None,
+            certificate: None,
+            desired,
+            risk: state.map(|(state, score)| api::RiskStatus {
+                state,
+                score,
+                anomaly: 0,
+                reason: "test".to_owned(),
+                observed_time: Time(at(0)),
+            }),
+            facts: None,
+        }
+    }
+
+    fn risk(risk: u8) -> Risk {
+        Risk {
+            risk,
+            ..Risk::default()
+        }
+    }
+
+    /// What is written of it after a minute.
+    fn written(seen: &Seen, risk: Option<&Risk>, rules: &Rules) -> Option<api::RiskState> {
+        match step(seen, risk, rules, at(60))? {
+            Step::Write(it) => Some(it.state),
+            Step::Clear(it) => panic!("cleared: {it:?}"),
+        }
+    }
+
+    #[test]
+    fn the_threshold_suspends_and_what_has_faded_comes_back() {
+        use api::DesiredState::Active;
+        use api::RiskState::{Normal, Suspended};
+        assert_eq!(
+            written(&seen(None, Active), Some(&risk(80)), &RULES),
+            Some(Suspended)
+        );
+        assert_eq!(
+            written(&seen(None, Active), Some(&risk(79)), &RULES),
+            Some(Normal)
+        );
+        let suspended = seen(Some((Suspended, 80)), Active);
+        assert_eq!(written(&suspended, Some(&risk(75)), &RULES), None);
+        assert_eq!(written(&suspended, Some(&risk(19)), &RULES), Some(Normal));
+        let by_a_person = Rules {
+            resume_below: None,
+            ..RULES
+        };
+        assert_eq!(
+            written(&suspended, Some(&risk(0)), &by_a_person),
+            Some(Suspended)
+        );
+    }
+
+    #[test]
+    fn who_has_heard_nothing_says_nothing() {
+        use api::DesiredState::{Active, Suspended as Stopped};
+        use api::RiskState::{Normal, Suspended};
+        for before in [(Suspended, 90), (Normal, 40)] {
+            assert_eq!(written(&seen(Some(before), Active), None, &RULES), None);
+        }
+        // What needs no signal to be known.
+        let suspended = seen(Some((Suspended, 90)), Active);
+        assert_eq!(written(&suspended, None, &Rules::default()), Some(Normal));
+        let taken_over = step(&seen(Some((Suspended, 90)), Stopped), None, &RULES, at(60));
+        assert!(matches!(taken_over, Some(Step::Clear(_))), "{taken_over:?}");
+    }
+
+    #[test]
+    fn a_score_is_written_when_it_has_moved_and_not_too_often() {
+        use api::DesiredState::Active;
+        use api::RiskState::Normal;
+        let before = seen(Some((Normal, 40)), Active);
+        assert_eq!(written(&before, Some(&risk(49)), &RULES), None);
+        assert_eq!(written(&before, Some(&risk(50)), &RULES), Some(Normal));
+        assert_eq!(step(&before, Some(&risk(60)), &RULES, at(5)), None);
     }
 }

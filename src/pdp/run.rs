@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use countersign_audit::Log;
+use countersign_authzen::BaseUrl;
 use countersign_decision::{
     DecisionPoint, Engine, Freshness, Signal, SignalInlet, SignalRefused, SignalSink,
 };
@@ -28,7 +29,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::info;
-use zeroize::Zeroizing;
 
 use crate::feed::pods::Pods;
 use crate::feed::{Feed, Stores};
@@ -37,6 +37,7 @@ use crate::point::Point;
 use crate::risk::Telling;
 use crate::server::{Callers, REPLICA, Server, Tls, TlsError, reload};
 use crate::settings::{BadSetting, Settings, Transmitter};
+use crate::token;
 
 /// How long a stopping process may take to write down what it decided.
 const GRACE: Duration = Duration::from_secs(5);
@@ -156,6 +157,7 @@ pub async fn run(
         metrics: metrics.clone(),
         watch_metrics,
         changes: Arc::clone(&changes),
+        domains: Mutex::default(),
         taken: Mutex::default(),
         by_pods: settings.falco_token.is_some(),
         pods: Pods::default(),
@@ -193,7 +195,17 @@ pub async fn run(
         in_work: AtomicUsize::new(0),
     });
     let receivers = receivers(&settings, &http, &sink, &now, &signal_metrics, &mut all)?;
-    let router = router(&settings, point, &shared, receivers, now, signal_metrics)?;
+    let listen = listener.local_addr().unwrap_or(settings.listen);
+    let base = settings.base(listen)?;
+    let router = router(
+        &settings,
+        base,
+        point,
+        &shared,
+        receivers,
+        now,
+        signal_metrics,
+    )?;
     let callers = Arc::new(Callers::new(
         settings.callers.clone(),
         settings.tokens.clone(),
@@ -203,9 +215,7 @@ pub async fn run(
         "read files again",
         reload(tls.clone(), Arc::clone(&callers)),
     );
-    if let Ok(listen) = listener.local_addr() {
-        info!(%listen, "answering");
-    }
+    info!(%listen, "answering");
     let server = Server {
         listener,
         tls,
@@ -300,7 +310,7 @@ fn receivers(
 ) -> Result<Vec<Arc<Receiver>>, BadSetting> {
     let mut receivers = Vec::new();
     for it in &settings.transmitters {
-        let token = it.token.as_deref().map(read_token).transpose()?;
+        let token = it.token.as_deref().map(token::read).transpose()?;
         let push_token = (token.as_ref().filter(|_| it.poll.is_none()))
             .map(|token| BearerToken::new(token).map_err(|why| bad_token(it, &why)))
             .transpose()?;
@@ -333,6 +343,7 @@ fn receivers(
 
 fn router(
     settings: &Settings,
+    base: BaseUrl,
     point: Arc<Point>,
     shared: &Arc<Shared>,
     receivers: Vec<Arc<Receiver>>,
@@ -342,7 +353,7 @@ fn router(
     let falco = settings
         .falco_token
         .as_deref()
-        .map(read_token)
+        .map(token::read)
         .transpose()?;
     let falco = falco.map(|it| BearerToken::new(&it)).transpose();
     let falco = falco.map_err(|why| BadSetting::Caller(format!("--falco-token: {why}")))?;
@@ -364,7 +375,7 @@ fn router(
         metrics,
     };
     let point: Arc<dyn DecisionPoint> = point;
-    let authzen = countersign_authzen::Settings::new(settings.base()?);
+    let authzen = countersign_authzen::Settings::new(base);
     let sink = Arc::clone(shared) as Arc<dyn SignalSink>;
     Ok(countersign_authzen::router(Arc::clone(&point), authzen)
         .merge(countersign_extauthz::service(
@@ -390,20 +401,10 @@ fn health(stores: Arc<Stores>, engine: Arc<Engine>, registry: Registry) -> Healt
 }
 
 fn secret(file: &Path) -> Result<Secret, BadSetting> {
-    Secret::new(&read_token(file)?).map_err(|why| BadSetting::File {
+    Secret::new(&token::read(file)?).map_err(|why| BadSetting::File {
         file: file.display().to_string(),
         why: why.to_string(),
     })
-}
-
-/// A file's text without the space around it.
-fn read_token(file: &Path) -> Result<Zeroizing<String>, BadSetting> {
-    let read = std::fs::read_to_string(file).map(Zeroizing::new);
-    let text = read.map_err(|why| BadSetting::File {
-        file: file.display().to_string(),
-        why: why.to_string(),
-    })?;
-    Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
 fn bad_token(of: &Transmitter, why: &dyn std::fmt::Display) -> BadSetting {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use countersign_authzen::BaseUrl;
 use countersign_runtime::Clock;
 
+use crate::server::REPLICA;
+
 /// How a decision point runs.
 #[derive(Clone)]
 pub struct Settings {
@@ -155,17 +157,17 @@ impl Settings {
         Ok(())
     }
 
-    /// The URL that discovery names. AuthZEN knows only https: on loopback a client that goes by it
-    /// needs a TLS of its own in between.
-    pub(crate) fn base(&self) -> Result<BaseUrl, BadSetting> {
+    /// The URL that discovery names, of `listen` unless one is given. AuthZEN knows only https: on
+    /// loopback a client that goes by it needs a TLS of its own in between.
+    pub(crate) fn base(&self, listen: SocketAddr) -> Result<BaseUrl, BadSetting> {
         let url = self.url.clone();
-        let url = url.unwrap_or_else(|| format!("https://{}", self.listen));
+        let url = url.unwrap_or_else(|| format!("https://{listen}"));
         Ok(BaseUrl::parse(&url)?)
     }
 }
 
 impl Rights {
-    /// Of `vouches` and `authoritative`, in any order.
+    /// Of `vouches`, `authoritative` and `reports`, in any order.
     ///
     /// # Errors
     /// Another word.
@@ -222,11 +224,17 @@ impl std::str::FromStr for TokenFile {
         let mut words = text.split(',');
         let first = words.next().unwrap_or_default();
         match first.split_once('=') {
-            Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok(Self {
-                name: name.to_owned(),
-                file: PathBuf::from(file),
-                rights: Rights::parse(words)?,
-            }),
+            // Reporters are told by their names, in which `*` is any end; replicas by theirs.
+            Some((REPLICA, _)) => Err(BadSetting::Caller(format!(
+                "{REPLICA:?} is the name of the replicas: call the token something else"
+            ))),
+            Some((name, file)) if !name.is_empty() && !name.contains('*') && !file.is_empty() => {
+                Ok(Self {
+                    name: name.to_owned(),
+                    file: PathBuf::from(file),
+                    rights: Rights::parse(words)?,
+                })
+            }
             _ => Err(BadSetting::Caller(format!(
                 "{first:?} is no token: <name>=<file>[,vouches][,authoritative][,reports]"
             ))),
@@ -277,5 +285,74 @@ impl fmt::Debug for Settings {
             .field("callers", &self.callers)
             .field("peers", &self.peers)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test should panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_is_a_spiffe_id_of_a_whole_trust_domain_and_what_it_may() {
+        let rule: CallerRule = "spiffe://example.org/ns/gateway/*,reports,vouches"
+            .parse()
+            .unwrap();
+        assert_eq!(rule.pattern, "spiffe://example.org/ns/gateway/*");
+        let rights = Rights {
+            vouches: true,
+            authoritative: false,
+            reports: true,
+        };
+        assert_eq!(rule.rights, rights);
+        for bad in [
+            "",
+            "*",
+            "spiffe://*",
+            "spiffe:///a",
+            "spiffe://example.org",
+            "spiffe://example.org*",
+            "spiffe://example.org/*/a",
+            "spiffe://example.org/**",
+            "https://example.org/a",
+            "spiffe://example.org/a,admin",
+        ] {
+            assert!(bad.parse::<CallerRule>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_has_a_name_of_its_own() {
+        let token: TokenFile = "soc=/run/soc.token,reports".parse().unwrap();
+        assert_eq!((token.name.as_str(), token.rights.reports), ("soc", true));
+        for bad in [
+            "",
+            "soc",
+            "=file",
+            "soc=",
+            "s*=file",
+            "countersign-decide=file",
+            "soc=file,root",
+        ] {
+            assert!(bad.parse::<TokenFile>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_transmitter_has_an_issuer_and_an_audience() {
+        let text = "https://id.example.org,audience=us,token=t,poll=https://id.example.org/poll";
+        let it: Transmitter = text.parse().unwrap();
+        assert_eq!(
+            (it.audience.as_str(), it.token),
+            ("us", Some(PathBuf::from("t")))
+        );
+        for bad in [
+            "",
+            "https://id.example.org",
+            ",audience=us",
+            "https://id.example.org,audience=us,x=y",
+        ] {
+            assert!(bad.parse::<Transmitter>().is_err(), "{bad}");
+        }
     }
 }

@@ -74,7 +74,7 @@ impl fmt::Debug for Secret {
 
 /// The place of the token that the request shows, among those of `tokens` that are there. All are
 /// compared, so that the time tells nothing.
-pub(crate) fn shown_by<'a>(
+pub fn shown_by<'a>(
     headers: &HeaderMap,
     tokens: impl IntoIterator<Item = Option<&'a Token>>,
 ) -> Option<usize> {

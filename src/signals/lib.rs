@@ -44,7 +44,7 @@ mod subject;
 mod token;
 
 pub use authorization::{Authorization, ClientCredentials};
-pub use bearer::{BadToken, Secret, Token as BearerToken};
+pub use bearer::{BadToken, Secret, Token as BearerToken, shown_by};
 pub use checks::MAX_LIFETIME;
 pub use client::{Http, HttpError};
 pub use discovery::{TransmitterConfiguration, discover};

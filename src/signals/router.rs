@@ -45,7 +45,7 @@ pub struct Settings {
     pub receivers: Vec<Arc<Receiver>>,
     /// What Falco shows; none: it may not.
     pub falco: Vec<Token>,
-    /// Names of [`Caller`]s who may report signals of their own.
+    /// Names of [`Caller`]s who may report signals of their own, as [`Caller::is`] has them.
     pub reporters: Vec<String>,
     /// The other replicas; `None`: there are none.
     pub replicas: Option<Replicas>,
@@ -157,8 +157,9 @@ impl Reports {
         request: Request,
     ) -> Result<Response, Response> {
         let count = |outcome| self.settings.metrics.received("report", outcome);
-        let allowed = |name: &String| self.settings.reporters.contains(name);
-        let Some(Extension(caller)) = caller.filter(|it| allowed(&it.name)) else {
+        let reporters = &self.settings.reporters;
+        let allowed = |caller: &Caller| reporters.iter().any(|it| caller.is(it));
+        let Some(Extension(caller)) = caller.filter(|it| allowed(it)) else {
             count("denied");
             return Err(not_allowed());
         };

@@ -26,7 +26,8 @@ impl Engine {
         Some(concern.with_behaviour(&odd))
     }
 
-    /// The identities that live signals concern, by UID, with their risk; for their status. Costs a
+    /// The identities that live signals concern, by UID, with their risk; for their status. Those of
+    /// whom all was taken back are among them, with none. Costs a
     /// look at each of those, and at all identities only where a signal is about an owner or a
     /// certificate.
     pub fn risky(&self, now: Timestamp) -> Vec<(String, Risk)> {
@@ -47,7 +48,7 @@ impl Engine {
         };
         let risks = principals.iter().filter_map(|principal| {
             let concern = self.concern(principal, &delegations, now);
-            if concern.codes().is_empty() {
+            if !concern.heard {
                 return None;
             }
             let uid = principal.identity.uid.as_ref();

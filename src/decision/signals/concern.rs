@@ -10,6 +10,8 @@ const MAX_PARTS: usize = 32;
 /// What was found so far, of however many subjects.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Concern {
+    /// Is there any signal, be it one that takes others back?
+    pub(crate) heard: bool,
     parts: Vec<RiskPart>,
     codes: Vec<String>,
     /// The kind of a signal that denies everything.
@@ -21,6 +23,7 @@ pub(crate) struct Concern {
 impl Concern {
     /// Counts a signal that lives.
     pub(crate) fn add(&mut self, signal: &Signal, now: Timestamp) {
+        self.heard = true;
         match signal.effect {
             Effect::Clear => return,
             Effect::Risk => {}
@@ -60,6 +63,7 @@ impl Concern {
 
     /// Both together.
     pub(crate) fn merge(&mut self, other: Self) {
+        self.heard |= other.heard;
         self.parts.extend(other.parts);
         self.parts.sort_by_key(|it| std::cmp::Reverse(it.score));
         self.parts.truncate(MAX_PARTS);

@@ -427,3 +427,19 @@ fn a_pardon_takes_back_what_anybody_noticed_until_then_and_nothing_later() {
     assert_eq!(bed.signals().accept(forged, after(2)), Ok(true));
     assert!(risk(&bed, &question, 2) > 0);
 }
+
+#[test]
+fn whoever_was_spoken_of_is_told_of_also_when_all_was_taken_back() {
+    let bed = Bed::new();
+    let risks = |seconds| {
+        let risky = bed.engine.risky(after(seconds));
+        risky
+            .into_iter()
+            .map(|(_, risk)| risk.risk)
+            .collect::<Vec<_>>()
+    };
+    assert!(risks(0).is_empty());
+    accept(&bed, signal("a", of_agent(1), Effect::Clear));
+    assert_eq!(risks(0), [0]);
+    assert!(risks(1000).is_empty());
+}

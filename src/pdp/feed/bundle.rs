@@ -12,6 +12,11 @@ use tracing::warn;
 /// The end of such a ConfigMap's name.
 const SUFFIX: &str = "-bundle";
 
+/// The ConfigMap with a trust domain's bundle.
+pub(crate) fn config_map(trust_domain: &str) -> String {
+    format!("{trust_domain}{SUFFIX}")
+}
+
 /// A bundle's text: what is compared is what was published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {

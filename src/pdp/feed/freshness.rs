@@ -23,6 +23,8 @@ pub(crate) struct Beat(String);
 pub(crate) struct Heartbeat(Mutex<Option<Instant>>);
 
 impl Heartbeat {
+    /// It was renewed: was seen before, and is another now. One that is seen for the first time may
+    /// have been left by an operator that is long gone.
     pub(crate) fn beats(&self) {
         *self.0.lock() = Some(Instant::now());
     }
@@ -40,25 +42,50 @@ pub(crate) fn reduce(object: &Lease) -> Option<Beat> {
     (object.name_any() == LEASE).then(|| Beat(object.resource_version().unwrap_or_default()))
 }
 
-/// Fresh while a heartbeat came within `bound` and no watch hangs for longer than `watch_bound`.
-/// That nobody has seen a heartbeat yet is no age: it isn't ready.
+/// Fresh while a heartbeat came within `bound`, no watch has been failing for as long (`failing`), and
+/// none hangs for longer than `watch_bound`. That nobody has seen a heartbeat yet is no age: it isn't
+/// ready.
 pub(crate) fn freshness(
     heartbeat: &Heartbeat,
     progress: &WatchProgress,
+    failing: Option<Duration>,
     bound: Duration,
     watch_bound: Duration,
 ) -> Freshness {
     let Some(silent) = heartbeat.silent() else {
         return Freshness::NotReady;
     };
-    let hung = progress.stalest().map_or(Duration::ZERO, |it| it.1);
-    let hung = Some(hung).filter(|it| *it > watch_bound);
-    match hung
-        .into_iter()
-        .chain((silent > bound).then_some(silent))
-        .max()
-    {
+    let hung = progress.stalest().map(|it| it.1);
+    let hung = hung.filter(|it| *it > watch_bound);
+    let late = [Some(silent), failing].into_iter().flatten();
+    match late.filter(|it| *it > bound).chain(hung).max() {
         None => Freshness::Fresh,
         Some(age) => Freshness::Stale(SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUND: Duration = Duration::from_secs(30);
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn facts_are_fresh_while_the_operator_is_heard_of_and_every_watch_works() {
+        let (heartbeat, progress) = (Heartbeat::default(), WatchProgress::new());
+        let now = |failing| freshness(&heartbeat, &progress, failing, BOUND, BOUND);
+        assert_eq!(now(None), Freshness::NotReady);
+        heartbeat.beats();
+        assert_eq!(now(None), Freshness::Fresh);
+        assert_eq!(now(Some(seconds(30))), Freshness::Fresh);
+        // One that is forbidden is no silent one: it was never opened.
+        assert_eq!(
+            now(Some(seconds(31))),
+            Freshness::Stale(SignedDuration::from_secs(31))
+        );
     }
 }

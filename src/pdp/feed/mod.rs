@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  AgentIdentity, AgentOwner, Delegation ──reduce──▶ changed ──▶ Engine's world
-//!  ConfigMaps with bundles ───────────────────────▶ Bundle, TrustedKeys ──▶ Engine's world
+//!  TrustDomain, ConfigMap with its bundle ────────▶ Bundle, TrustedKeys ──▶ Engine's world
 //!  AgentPolicy, ClusterAgentPolicy ───────────────▶ compiled, all together ──▶ Engine's world
 //!  Lease of the operator, silence of watches ─────▶ Freshness
 //! ```
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use countersign_api as api;
-use countersign_decision::{Engine, Feed as _, Freshness, HopFacts, HopState, OwnerFacts, Rules};
+use countersign_decision::{Engine, Feed as _, Freshness, HopFacts, OwnerFacts, Rules};
 use countersign_runtime::{
     Clients, ObjectKey, Store, Supervisor, WatchMetrics, WatchProgress, watch_into,
 };
@@ -30,10 +30,11 @@ use jiff::SignedDuration;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
+use kube::api::PartialObjectMeta;
 use kube::runtime::watcher::Config;
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::metrics::Metrics;
@@ -54,6 +55,7 @@ pub(crate) struct Stores {
     pub(crate) identities: Arc<Store<identity::Seen>>,
     owners: Arc<Store<OwnerFacts>>,
     hops: Arc<Store<Hop>>,
+    domains: Arc<Store<()>>,
     bundles: Arc<Store<bundle::Seen>>,
     lease: Arc<Store<freshness::Beat>>,
     policies: Arc<Policies>,
@@ -64,7 +66,6 @@ pub(crate) struct Stores {
 #[derive(Debug, PartialEq)]
 struct Hop {
     uid: String,
-    state: HopState,
     facts: Handed<HopFacts>,
 }
 
@@ -77,6 +78,8 @@ pub(crate) struct Feed {
     pub(crate) metrics: Metrics,
     pub(crate) watch_metrics: WatchMetrics,
     pub(crate) changes: Arc<watch::Sender<u64>>,
+    /// Held while a trust domain is put together.
+    pub(crate) domains: Mutex<()>,
     /// Certificates of those who may not act now.
     pub(crate) taken: Mutex<identity::Taken>,
     /// Does somebody name agents by their pods?
@@ -93,6 +96,7 @@ impl Feed {
             identities: Arc::new(Store::new()),
             owners: Arc::new(Store::new()),
             hops: Arc::new(Store::new()),
+            domains: Arc::new(Store::new()),
             bundles: Arc::new(Store::new()),
             lease: Arc::new(Store::new()),
             policies: Arc::new(Policies::default()),
@@ -101,6 +105,7 @@ impl Feed {
         self.identities(&stores, to);
         self.owners(&stores, to);
         self.hops(&stores, to);
+        self.domains(&stores, to);
         self.bundles(&stores, to);
         stores.policies.start(self, to);
         if self.by_pods {
@@ -123,8 +128,8 @@ impl Feed {
                 Api::namespaced(self.clients.reads.clone(), self.namespace.as_str());
             let config = self.config().fields(&format!("metadata.name={LEASE}"));
             let reduce = |object: Lease| freshness::reduce(&object);
-            let changed = move |_: &ObjectKey, _: Option<&_>, now: Option<&_>| {
-                if now.is_some() {
+            let changed = move |_: &ObjectKey, before: Option<&_>, now: Option<&_>| {
+                if before.is_some() && now.is_some() {
                     heartbeat.beats();
                 }
             };
@@ -148,7 +153,8 @@ impl Feed {
         let watch_bound = Duration::from_secs(self.watch_seconds.into()).mul_f64(WATCH_BOUND);
         let mut before = Freshness::NotReady;
         loop {
-            let now = freshness(heartbeat, progress, bound, watch_bound.max(bound));
+            let failing = stores.failing();
+            let now = freshness(heartbeat, progress, failing, bound, watch_bound.max(bound));
             match (before, now) {
                 (Freshness::Fresh, Freshness::Stale(age)) => {
                     warn!("nothing was heard of the operator or a watch for {age:#}: denying");
@@ -262,7 +268,6 @@ impl Feed {
                 let facts = hop::reduce(&object)?;
                 Some(Hop {
                     uid: facts.uid.clone(),
-                    state: facts.state,
                     facts: Handed::new(facts),
                 })
             };
@@ -282,24 +287,52 @@ impl Feed {
         });
     }
 
-    fn bundles(self: &Arc<Self>, stores: &Stores, to: &mut Supervisor) {
+    fn domains(self: &Arc<Self>, stores: &Arc<Stores>, to: &mut Supervisor) {
+        let api: Api<PartialObjectMeta<api::TrustDomain>> = Api::all(self.clients.reads.clone());
+        let (feed, stores) = (Arc::clone(self), Arc::clone(stores));
+        to.spawn("watch trust domains", async move {
+            let reduce = |object: PartialObjectMeta<api::TrustDomain>| {
+                object.metadata.deletion_timestamp.is_none().then_some(())
+            };
+            let changed = |key: &ObjectKey, _: Option<&_>, _: Option<&_>| {
+                feed.domain_changed(&stores, &key.name);
+            };
+            let (config, store) = (feed.config(), Arc::clone(&stores.domains));
+            let metrics = feed.watch_metrics.clone();
+            watch_into("trustdomains", api, config, store, reduce, changed, metrics).await
+        });
+    }
+
+    fn bundles(self: &Arc<Self>, stores: &Arc<Stores>, to: &mut Supervisor) {
         let api: Api<ConfigMap> =
             Api::namespaced(self.clients.reads.clone(), self.namespace.as_str());
-        let (store, feed) = (Arc::clone(&stores.bundles), Arc::clone(self));
+        let (feed, stores) = (Arc::clone(self), Arc::clone(stores));
         to.spawn("watch bundles", async move {
             let reduce = |object| bundle::reduce(&object);
             let changed = |_: &ObjectKey, old: Option<&Arc<bundle::Seen>>, new: Option<&Arc<_>>| {
-                match (new.and_then(|it| bundle::facts(it)), old.or(new)) {
-                    (Some(facts), _) => feed.engine.world().put_trust_domain(facts),
-                    (None, Some(it)) => feed.engine.world().remove_trust_domain(&it.trust_domain),
-                    (None, None) => {}
+                if let Some(it) = new.or(old) {
+                    feed.domain_changed(&stores, &it.trust_domain);
                 }
-                feed.changed();
             };
-            let config = feed.config().labels(MANAGED);
+            let (config, store) = (feed.config().labels(MANAGED), Arc::clone(&stores.bundles));
             let metrics = feed.watch_metrics.clone();
             watch_into("bundles", api, config, store, reduce, changed, metrics).await
         });
+    }
+
+    /// A trust domain is known while it exists and its bundle is published: one that was deleted
+    /// leaves a bundle behind.
+    fn domain_changed(&self, stores: &Stores, name: &str) {
+        // Two watches come here: whoever is last has seen both.
+        let _one = self.domains.lock();
+        let there = stores.domains.get(&ObjectKey::new(None, name)).is_some();
+        let bundle = ObjectKey::new(Some(&self.namespace), &bundle::config_map(name));
+        let bundle = stores.bundles.get(&bundle).filter(|_| there);
+        match bundle.and_then(|it| bundle::facts(&it)) {
+            Some(facts) => self.engine.world().put_trust_domain(facts),
+            None => self.engine.world().remove_trust_domain(name),
+        }
+        self.changed();
     }
 }
 
@@ -309,7 +342,22 @@ impl Stores {
         self.identities.synced()
             && self.owners.synced()
             && self.hops.synced()
+            && self.domains.synced()
             && self.bundles.synced()
             && self.policies.ready()
+    }
+
+    /// For how long the watch that has failed longest has brought nothing.
+    fn failing(&self) -> Option<Duration> {
+        let troubles = [
+            self.identities.trouble(),
+            self.owners.trouble(),
+            self.hops.trouble(),
+            self.domains.trouble(),
+            self.bundles.trouble(),
+        ];
+        let all = troubles.into_iter().chain(self.policies.troubles());
+        let since = all.flatten().map(|it| it.since).min()?;
+        Some(Instant::now().saturating_duration_since(since))
     }
 }

@@ -10,7 +10,7 @@ use countersign_api as api;
 use countersign_decision::Feed as _;
 use countersign_policies::{Good, PolicyObject, in_force, rules_of};
 use countersign_policy::{Compiled, Mode, PolicySet, PolicySource, PolicyText, compile};
-use countersign_runtime::{ObjectKey, Store, Supervisor, watch_into};
+use countersign_runtime::{ObjectKey, Store, Supervisor, Trouble, watch_into};
 use kube::{Api, ResourceExt as _};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -81,6 +81,11 @@ impl Policies {
         });
         let (all, f) = (Arc::clone(self), Arc::clone(feed));
         to.spawn("compile policies", async move { all.keep(&f).await });
+    }
+
+    /// What is wrong with the watches.
+    pub(super) fn troubles(&self) -> [Option<Trouble>; 2] {
+        [self.namespaced.trouble(), self.cluster.trouble()]
     }
 
     /// Are those that were listed first in force?

@@ -5,21 +5,15 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
-use axum::http::header::AUTHORIZATION;
+use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::Response;
 use countersign_decision::Caller;
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
+use countersign_signals::{BearerToken, shown_by};
 use tracing::warn;
-use zeroize::Zeroizing;
 
 use crate::settings::{CallerRule, Rights, TokenFile};
-
-/// A shorter token could be guessed.
-const SHORTEST: usize = 16;
-/// A longer one is none.
-const LONGEST: u64 = 4096;
+use crate::token;
 
 /// The SPIFFE ID of the certificate that a connection was opened with.
 #[derive(Debug, Clone)]
@@ -40,8 +34,7 @@ pub(crate) struct Callers {
 struct Token {
     name: String,
     rights: Rights,
-    /// Hashes are compared: all are as long, and none is a token.
-    hash: [u8; 32],
+    token: BearerToken,
 }
 
 impl Callers {
@@ -51,7 +44,6 @@ impl Callers {
         mut files: Vec<TokenFile>,
         peers: Option<&PathBuf>,
     ) -> Self {
-        files.retain(|it| it.name != REPLICA);
         files.extend(peers.map(|file| TokenFile {
             name: REPLICA.to_owned(),
             file: file.clone(),
@@ -68,45 +60,37 @@ impl Callers {
 
     /// Reads the files of tokens again. One that can't be read lets nobody in.
     pub(crate) fn read_tokens(&self) {
-        let read = self
-            .files
-            .iter()
-            .filter_map(|it| match read_token(&it.file) {
-                Ok(hash) => Some(Token {
+        let read = self.files.iter().filter_map(|it| {
+            let token = token::read(&it.file).map_err(|why| why.to_string());
+            let token = token.and_then(|it| BearerToken::new(&it).map_err(|why| why.to_string()));
+            match token {
+                Ok(token) => Some(Token {
                     name: it.name.clone(),
                     rights: it.rights,
-                    hash,
+                    token,
                 }),
                 Err(why) => {
                     warn!(caller = it.name, "its token doesn't count: {why}");
                     None
                 }
-            });
+            }
+        });
         self.tokens.store(Arc::new(read.collect()));
     }
 
     fn by_id(&self, id: &str) -> Option<Caller> {
-        let rule = self
-            .rules
-            .iter()
-            .find(|it| match it.pattern.strip_suffix('*') {
-                Some(prefix) => id.starts_with(prefix),
-                None => id == it.pattern,
-            })?;
-        Some(caller(id, rule.rights))
+        let rules = self.rules.iter();
+        let mut callers = rules.map(|it| (it, caller(id, it.rights)));
+        callers
+            .find(|(rule, caller)| caller.is(&rule.pattern))
+            .map(|it| it.1)
     }
 
-    fn by_token(&self, token: &str) -> Option<Caller> {
-        let hash = Sha256::digest(token.as_bytes());
+    fn by_token(&self, headers: &HeaderMap) -> Option<Caller> {
         let tokens = self.tokens.load();
-        // All are compared, so that the time doesn't tell which was near.
-        let mut found = None;
-        for it in tokens.iter() {
-            if bool::from(it.hash.as_slice().ct_eq(hash.as_slice())) {
-                found = Some(caller(&it.name, it.rights));
-            }
-        }
-        found
+        let place = shown_by(headers, tokens.iter().map(|it| Some(&it.token)))?;
+        let shown = tokens.get(place)?;
+        Some(caller(&shown.name, shown.rights))
     }
 }
 
@@ -117,11 +101,7 @@ pub(crate) async fn identify(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let bearer = (request.headers().get(AUTHORIZATION))
-        .and_then(|it| it.to_str().ok())
-        .and_then(|it| it.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .and_then(|(_, token)| callers.by_token(token.trim()));
+    let bearer = callers.by_token(request.headers());
     let id = request.extensions().get::<PeerId>().cloned();
     let caller = bearer.or_else(|| callers.by_id(&id?.0));
     // Only ours counts.
@@ -130,24 +110,6 @@ pub(crate) async fn identify(
         request.extensions_mut().insert(caller);
     }
     next.run(request).await
-}
-
-/// The SHA-256 of a token's file without the space around it.
-fn read_token(file: &PathBuf) -> Result<[u8; 32], String> {
-    let size = std::fs::metadata(file).map_err(|why| format!("{}: {why}", file.display()))?;
-    if size.len() > LONGEST {
-        return Err(format!("{} has more than {LONGEST} bytes", file.display()));
-    }
-    let text = std::fs::read_to_string(file).map(Zeroizing::new);
-    let text = text.map_err(|why| format!("{}: {why}", file.display()))?;
-    let token = text.trim();
-    if token.len() < SHORTEST {
-        return Err(format!(
-            "{} has fewer than {SHORTEST} characters",
-            file.display()
-        ));
-    }
-    Ok(Sha256::digest(token.as_bytes()).into())
 }
 
 fn caller(name: &str, rights: Rights) -> Caller {

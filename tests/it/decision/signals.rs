@@ -106,3 +106,21 @@ async fn what_falco_says_of_a_pod_counts_for_its_agents() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_replica_that_has_heard_nothing_brings_nobody_back() {
+    let (world, decider) = shared().await;
+    let space = world.space("decide").await;
+    let (agent, asked) = allowed(&space, decider).await;
+    decider.tell(&signal(&agent, 90, "risk")).await;
+    decider.until(&asked, "AgentSuspended").await;
+    let other = Decider::start(world, "unheard", &[]);
+    other.ready().await;
+    // As long as it takes to look at all agents several times.
+    for _ in 0..30 {
+        let identity = space.identities().get("reader").await.unwrap();
+        assert_eq!(risk_of(&identity), Some(RiskState::Suspended));
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(other.ask(&asked).await.reason, "AgentSuspended");
+}

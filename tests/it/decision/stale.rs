@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use countersign_api::TrustDomain;
+use kube::api::{Api, DeleteParams};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::decider::{Decider, question};
 use super::setting::{permit, set_cluster_policy, spiffe_id};
-use crate::harness::World;
+use crate::harness::{DOMAIN, World};
 
 fn send(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap();
@@ -55,4 +57,43 @@ async fn a_policy_that_says_so_goes_on_until_certificates_expire() {
     crate::harness::eventually("it says that its facts are old", warned).await;
     assert!(decider.ask(&asked).await.allowed);
     send(operator.pid(), Signal::CONT);
+}
+
+#[tokio::test]
+async fn the_lease_of_an_operator_that_is_gone_is_no_heartbeat() {
+    let world = World::own().await;
+    let operator = world.operator("own", &["--secret-namespaces", "*"]);
+    set_cluster_policy(&world, "guard", &super::setting::guard()).await;
+    let space = world.space("decide").await;
+    space.set_policy("granted", &permit()).await;
+    let agent = spiffe_id(&space.agents(&["reader"]).await[0]);
+    let asked = question(&agent, "read", "ledger/invoices/7");
+    drop(operator); // SIGKILL: its lease stays
+    let decider = Decider::start(&world, "own", &[]);
+    let listening = async || decider.log().contains("answering").then_some(());
+    crate::harness::eventually("it answers", listening).await;
+    for _ in 0..30 {
+        assert_eq!(decider.ask(&asked).await.reason, "NotReady");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let _operator = world.operator("own", &["--secret-namespaces", "*"]);
+    decider.until(&asked, "Permitted").await;
+}
+
+#[tokio::test]
+async fn agents_of_a_trust_domain_that_was_deleted_are_denied_though_its_bundle_stays() {
+    let world = World::own().await;
+    let _operator = world.operator("own", &["--secret-namespaces", "*"]);
+    set_cluster_policy(&world, "guard", &super::setting::guard()).await;
+    let decider = Decider::start(&world, "own", &[]);
+    decider.ready().await;
+    let space = world.space("decide").await;
+    space.set_policy("granted", &permit()).await;
+    let agent = spiffe_id(&space.agents(&["reader"]).await[0]);
+    let asked = question(&agent, "read", "ledger/invoices/7");
+    decider.until(&asked, "Permitted").await;
+    let domains = Api::<TrustDomain>::all(world.client().await);
+    let params = DeleteParams::default();
+    domains.delete(DOMAIN, &params).await.unwrap();
+    decider.until(&asked, "UnknownTrustDomain").await;
 }

@@ -18,6 +18,7 @@ use crate::wire::{Answer, Server, request};
 
 const TOKEN: &str = "a-token-of-falco";
 pub(crate) const SENSOR: &str = "spiffe://example.org/ns/security/sensor";
+const SENSORS: &str = "spiffe://example.org/ns/sensors/";
 
 /// Stands for the server that terminates mTLS: who calls says so by a header.
 pub(crate) async fn authenticated(mut request: Request, next: Next) -> Response {
@@ -36,7 +37,7 @@ async fn world() -> (Arc<Table>, Server) {
     let table = Table::new();
     let settings = Settings {
         falco: vec![BearerToken::new(TOKEN).unwrap()],
-        reporters: vec![SENSOR.to_owned()],
+        reporters: vec![SENSOR.to_owned(), format!("{SENSORS}*")],
         ..settings(Vec::new())
     };
     let router = router(table.clone(), settings).layer(from_fn(authenticated));
@@ -255,4 +256,22 @@ async fn of_a_list_with_a_bad_signal_none_is_taken() {
         assert_eq!(answer.status, 400);
     }
     assert!(table.all().is_empty());
+}
+
+#[tokio::test]
+async fn one_of_many_reporters_reports_under_its_own_name() {
+    let (table, server) = world().await;
+    let one = format!("{SENSORS}one");
+    let own = Signal {
+        source: one.clone(),
+        ..signal("of one")
+    };
+    let answer = report(server.address, &one, &json!(own).to_string()).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(table.all(), std::slice::from_ref(&own));
+    let other = format!("{SENSORS}other");
+    let answer = report(server.address, &other, &json!(own).to_string()).await;
+    assert_eq!(answer.status, 400, "it speaks for another");
+    let answer = report(server.address, "spiffe://example.org/ns/sensor", "{}").await;
+    assert_eq!(answer.status, 403);
 }
