@@ -1,9 +1,6 @@
 //! Objects and rules that somebody wrote to do harm.
 
-use std::{
-    sync::LazyLock,
-    time::{Duration, Instant},
-};
+use std::sync::LazyLock;
 
 use countersign_tasks::{KindDefault, Rule, RuleError, Rules, Verdict, defaults};
 use proptest::prelude::*;
@@ -11,20 +8,10 @@ use serde_json::{Value, json};
 
 use super::succeeded;
 
-/// What the worst rule may take on the worst object here, in a debug build on a busy machine;
-/// `timing` has the figures.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-fn patiently(rule: &str, object: &Value) -> Verdict {
-    let rules = succeeded(rule);
-    let start = Instant::now();
-    let verdict = rules.judge(object);
-    assert!(
-        start.elapsed() < PATIENCE,
-        "{rule} took {:?}",
-        start.elapsed()
-    );
-    verdict
+/// What `succeeded` says of the object. That the worst rule is still quick on the worst object is
+/// the budget's doing, and so what is asserted is the budget; `timing` has the figures.
+fn judge(rule: &str, object: &Value) -> Verdict {
+    succeeded(rule).judge(object)
 }
 
 #[test]
@@ -43,7 +30,7 @@ fn a_long_list_ends_the_evaluation_and_not_the_operator() {
     ] {
         assert!(
             matches!(
-                patiently(rule, &object),
+                judge(rule, &object),
                 Verdict::Unknown(RuleError::TooCostly { .. })
             ),
             "{rule}"
@@ -51,7 +38,7 @@ fn a_long_list_ends_the_evaluation_and_not_the_operator() {
     }
     // What doesn't look at it doesn't pay for it.
     assert_eq!(
-        patiently("object.l.size() == 100000", &object),
+        judge("object.l.size() == 100000", &object),
         Verdict::Succeeded
     );
 }
@@ -88,7 +75,7 @@ fn long_text_ends_the_evaluation() {
     ] {
         assert!(
             matches!(
-                patiently(rule, &object),
+                judge(rule, &object),
                 Verdict::Unknown(RuleError::TooCostly { .. })
             ),
             "{rule}"
@@ -101,15 +88,12 @@ fn a_deep_object_is_looked_at_only_so_deep() {
     let deep = |levels| (0..levels).fold(json!(1), |inner, _| json!({ "a": [inner] }));
     let object = json!({"x": deep(1000), "y": deep(1000), "p": deep(20), "q": deep(20)});
     assert!(matches!(
-        patiently("object.x == object.y", &object),
+        judge("object.x == object.y", &object),
         Verdict::Unknown(RuleError::Evaluation { .. })
     ));
+    assert_eq!(judge("object.p == object.q", &object), Verdict::Succeeded);
     assert_eq!(
-        patiently("object.p == object.q", &object),
-        Verdict::Succeeded
-    );
-    assert_eq!(
-        patiently("object.x.a[0].a[0].a.size() == 1", &object),
+        judge("object.x.a[0].a[0].a.size() == 1", &object),
         Verdict::Succeeded
     );
 }
@@ -122,7 +106,7 @@ fn unicode_and_empty_keys_are_keys() {
         r#"object["ключ"].endsWith("ние")"#,
         r#"object["🦀"][0] == "\u0000" && object["🦀"].exists(x, x.contains("\u202e"))"#,
     ] {
-        assert_eq!(patiently(rule, &object), Verdict::Succeeded, "{rule}");
+        assert_eq!(judge(rule, &object), Verdict::Succeeded, "{rule}");
     }
 }
 
