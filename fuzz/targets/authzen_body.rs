@@ -176,6 +176,10 @@ impl DecisionPoint for AliceMayRead {
         }))
     }
 
+    fn refuse(&self, _: &Caller, _: &Question, why: &str) -> Answer {
+        Answer::denied(Reason::BadRequest, why, start())
+    }
+
     fn search<'a>(
         &'a self,
         _: &'a Caller,

@@ -232,7 +232,7 @@ fn read_context(context: &Context<'_>) -> Result<ContextSaid, Refused> {
                 .optional("context.destructive")?
                 .unwrap_or(&false),
             audience: text(&context.audience, "context.audience")?,
-            request_id: None,
+            ..Call::default()
         },
     })
 }

@@ -153,8 +153,31 @@ pub enum Reason {
     PolicyFailed,
     /// The risk is beyond the threshold.
     RiskTooHigh,
+    /// What must be done along with it can't be done by whoever would act upon it.
+    UnknownObligation,
     /// It must be on record first, and can't be recorded.
     NotRecorded,
+}
+
+impl Answer {
+    /// A denial by whoever could not even put the question to the engine.
+    pub fn denied(reason: Reason, explanation: &str, time: Timestamp) -> Self {
+        Self {
+            id: DecisionId::random(),
+            allowed: false,
+            reason,
+            explanation: explanation.to_owned(),
+            policies: Vec::new(),
+            would_deny: Vec::new(),
+            obligations: Vec::new(),
+            policy_set: String::new(),
+            risk: Risk::default(),
+            sensitivity: DataClass::Restricted,
+            agent: None,
+            time,
+            record_first: false,
+        }
+    }
 }
 
 /// What answers questions: the decision point's core behind its protocols.
@@ -165,6 +188,10 @@ pub trait DecisionPoint: Send + Sync + 'static {
         caller: &'a Caller,
         question: Question,
     ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+
+    /// Denies what no question can be made of, as [`Reason::BadRequest`], and records that. `sent` is
+    /// what could be read of it, whatever it is made of; `why` is for whoever sent it.
+    fn refuse(&self, caller: &Caller, sent: &Question, why: &str) -> Answer;
 
     /// What would be decided: nothing is recorded, counted, or learned of the agent. By default a
     /// decision.
@@ -248,6 +275,7 @@ impl Reason {
             Self::ForbiddenByPolicy => "ForbiddenByPolicy",
             Self::PolicyFailed => "PolicyFailed",
             Self::RiskTooHigh => "RiskTooHigh",
+            Self::UnknownObligation => "UnknownObligation",
             Self::NotRecorded => "NotRecorded",
         }
     }

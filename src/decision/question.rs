@@ -1,7 +1,8 @@
 //! What is asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use countersign_statement::Digest;
 
@@ -66,6 +67,12 @@ pub struct Call {
     pub audience: Option<String>,
     /// The caller's own name for the request, to find it in both logs.
     pub request_id: Option<String>,
+    /// Why the agent may not be who it seems to be. Such a question is never allowed; it is put all the
+    /// same, so that its denial is on record under the name that was claimed.
+    pub doubt: Option<&'static str>,
+    /// The kinds of obligations that can be met by whoever acts upon the answer: with another it is
+    /// denied. `None`: they look themselves, and deny what they can't meet.
+    pub obligations: Option<Arc<BTreeSet<String>>>,
 }
 
 /// Who asks: a policy enforcement point that was authenticated.

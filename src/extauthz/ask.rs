@@ -1,6 +1,7 @@
 //! From what Envoy knows of a request to a question.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use countersign_core::SpiffeId;
 use countersign_decision::{Call, PresentedCertificate, Question, ResourceRef};
@@ -23,17 +24,11 @@ const UNKNOWN_LENGTH: u64 = i64::MAX as u64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unreadable(pub(crate) &'static str);
 
-/// What is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Asked {
-    pub(crate) question: Question,
-    /// Why the agent can't be who it seems to be. The question is put all the same, so that the denial
-    /// is on record under the name that was claimed; an allow would not count.
-    pub(crate) doubt: Option<&'static str>,
-}
-
-/// Makes a question of a request.
-pub(crate) fn ask(attributes: &AttributeContext) -> Result<Asked, Unreadable> {
+/// Makes a question of a request, for an enforcement point that can meet these kinds of obligations.
+pub(crate) fn ask(
+    attributes: &AttributeContext,
+    obligations: &Arc<BTreeSet<String>>,
+) -> Result<Question, Unreadable> {
     let request = attributes.request.as_ref();
     let http = request
         .and_then(|it| it.http.as_ref())
@@ -51,21 +46,42 @@ pub(crate) fn ask(attributes: &AttributeContext) -> Result<Asked, Unreadable> {
     };
     let authority = headers::only(http, DELEGATION)?.map(authority::read);
     let who = who(attributes.source.as_ref());
-    Ok(Asked {
-        question: Question {
-            agent: who.agent,
-            certificate: who.certificate,
-            action,
-            resource: ResourceRef {
-                kind: route.value("resourceType")?.unwrap_or_default().to_owned(),
-                path: resource_path(route, http)?,
-                properties: Default::default(),
-            },
-            authority: authority.transpose()?,
-            call: call(attributes.source.as_ref(), route, http, method)?,
+    Ok(Question {
+        agent: who.agent,
+        certificate: who.certificate,
+        action,
+        resource: ResourceRef {
+            kind: route.value("resourceType")?.unwrap_or_default().to_owned(),
+            path: resource_path(route, http)?,
+            properties: Default::default(),
         },
-        doubt: who.doubt,
+        authority: authority.transpose()?,
+        call: Call {
+            doubt: who.doubt,
+            obligations: Some(Arc::clone(obligations)),
+            ..call(attributes.source.as_ref(), route, http, method)?
+        },
     })
+}
+
+/// What was sent, where no question can be made of it: for the record, as it stands there.
+pub(crate) fn sent(attributes: &AttributeContext) -> Question {
+    let http = attributes.request.as_ref().and_then(|it| it.http.as_ref());
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Question {
+        agent: who(attributes.source.as_ref()).agent,
+        certificate: None,
+        action: http.map(|it| text(&it.method)).unwrap_or_default(),
+        resource: ResourceRef {
+            path: http.map(|it| text(&it.path)).unwrap_or_default(),
+            ..ResourceRef::default()
+        },
+        authority: None,
+        call: Call {
+            request_id: http.and_then(request_id),
+            ..Call::default()
+        },
+    }
 }
 
 struct Who {
@@ -201,6 +217,7 @@ fn call(
         destructive,
         audience: route.value("audience")?.map(str::to_owned),
         request_id: request_id(http),
+        ..Call::default()
     })
 }
 

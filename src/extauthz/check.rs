@@ -6,19 +6,15 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use countersign_decision::{Answer, Caller, DecisionId, Reason};
+use countersign_decision::Caller;
 use tonic::Status;
 use tonic::server::{Grpc, UnaryService};
-use tracing::{info, warn};
+use tracing::info;
 
-use crate::ask::{Asked, Unreadable, ask};
+use crate::ask::{self, Unreadable};
 use crate::codec::{CheckCodec, Received};
-use crate::envoy::{CheckRequest, CheckResponse};
+use crate::envoy::{AttributeContext, CheckRequest, CheckResponse};
 use crate::{Service, respond};
-
-/// The reason of a denial that isn't the decision point's: its allow came with something to do that
-/// nobody here can.
-const UNKNOWN_OBLIGATION: &str = "UnknownObligation";
 
 pub(crate) async fn handle(State(service): State<Arc<Service>>, request: Request) -> Response {
     let most = service.settings.max_message_bytes;
@@ -52,45 +48,24 @@ pub(crate) fn caller<T>(request: &tonic::Request<T>) -> Result<Caller, Status> {
 
 impl Service {
     async fn check(&self, caller: &Caller, received: Received) -> CheckResponse {
-        let Ok(CheckRequest {
-            attributes: Some(attributes),
-        }) = received
-        else {
-            return unreadable(caller, Unreadable("the request isn't a CheckRequest"));
+        let attributes = match received {
+            Ok(CheckRequest {
+                attributes: Some(attributes),
+            }) => attributes,
+            _ => {
+                let why = "the request isn't a CheckRequest";
+                let nothing = ask::sent(&AttributeContext::default());
+                return respond::denied(&self.point.refuse(caller, &nothing, why));
+            }
         };
-        let Asked { question, doubt } = match ask(&attributes) {
-            Ok(asked) => asked,
-            Err(why) => return unreadable(caller, why),
+        let answer = match ask::ask(&attributes, &self.settings.known_obligations) {
+            Ok(question) => self.point.decide(caller, question).await,
+            Err(Unreadable(why)) => self.point.refuse(caller, &ask::sent(&attributes), why),
         };
-        let answer = self.point.decide(caller, question).await;
         if !answer.allowed {
             return respond::denied(&answer);
         }
-        if let Some(why) = doubt {
-            warn!(decision = %answer.id, caller = caller.name, why, "an allow for an agent that isn't proven: denied");
-            return respond::refusal(answer.id, Reason::BadCertificate.as_str(), why, 403);
-        }
-        match self.meet(&answer) {
-            Ok(()) => respond::allowed(&answer, &attributes),
-            Err(kind) => {
-                warn!(decision = %answer.id, caller = caller.name, kind, "an allow with an obligation that isn't known: denied");
-                respond::refusal(
-                    answer.id,
-                    UNKNOWN_OBLIGATION,
-                    "what must be done along with it can't be done here",
-                    403,
-                )
-            }
-        }
-    }
-
-    /// Meets each obligation, or names the first that it can't meet.
-    fn meet<'a>(&self, answer: &'a Answer) -> Result<(), &'a str> {
-        let known = &self.settings.known_obligations;
-        let mut obligations = answer.obligations.iter();
-        if let Some(unknown) = obligations.find(|it| !known.contains(&it.kind)) {
-            return Err(&unknown.kind);
-        }
+        // The only ones that came along with an allow: others were denied.
         for obligation in &answer.obligations {
             info!(
                 decision = %answer.id,
@@ -99,13 +74,6 @@ impl Service {
                 "obligation"
             );
         }
-        Ok(())
+        respond::allowed(&answer, &attributes)
     }
-}
-
-/// There is no question that could be put on record: the log has a line.
-fn unreadable(caller: &Caller, Unreadable(why): Unreadable) -> CheckResponse {
-    let decision = DecisionId::random();
-    info!(%decision, caller = caller.name, why, "a request that can't be decided: denied");
-    respond::refusal(decision, Reason::BadRequest.as_str(), why, 403)
 }

@@ -87,7 +87,7 @@ pub const WATCH: &str = "/countersign.decision.v1.Decisions/Watch";
 pub struct Settings {
     /// The kinds of obligations that Envoy, or this service for it, meets. An allow that comes with
     /// another is denied. By default `notification` alone, which is met by a line in the log.
-    pub known_obligations: BTreeSet<String>,
+    pub known_obligations: Arc<BTreeSet<String>>,
     /// The largest request, in bytes: the headers of a request to Envoy and a certificate. Envoy itself
     /// takes 60 KiB of headers unless told otherwise. A larger one is answered with an error.
     pub max_message_bytes: usize,
@@ -107,7 +107,7 @@ pub(crate) struct Service {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            known_obligations: BTreeSet::from(["notification".to_owned()]),
+            known_obligations: Arc::new(BTreeSet::from(["notification".to_owned()])),
             max_message_bytes: 512 * 1024,
             max_watches_per_caller: 256,
             max_watches: 4096,

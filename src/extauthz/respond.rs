@@ -45,28 +45,14 @@ pub(crate) fn denied(answer: &Answer) -> CheckResponse {
         Reason::NotReady | Reason::Overloaded => 503,
         _ => 403,
     };
-    refusal(
-        answer.id,
-        answer.reason.as_str(),
-        &answer.explanation,
-        status,
-    )
-}
-
-/// The request ends here, with an HTTP status other than 200.
-pub(crate) fn refusal(
-    decision: DecisionId,
-    reason: &str,
-    explanation: &str,
-    http_status: i32,
-) -> CheckResponse {
+    let (decision, reason) = (answer.id, answer.reason.as_str());
     let body = json!({
         "decision": decision.to_string(),
         "reason": reason,
-        "explanation": explanation,
+        "explanation": answer.explanation,
     });
     let denied = DeniedHttpResponse {
-        status: Some(HttpStatus { code: http_status }),
+        status: Some(HttpStatus { code: status }),
         headers: vec![
             header(REASON, reason),
             header(DECISION, &decision.to_string()),

@@ -143,6 +143,7 @@ fn call(context: Context) -> Result<Call, Unreadable> {
         destructive: context.destructive,
         audience: some(context.audience),
         request_id: some(context.request_id),
+        ..Call::default()
     })
 }
 

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign_audit::Log;
-use countersign_core::DataClass;
 use countersign_decision::{
-    Answer, Caller, Changes, DecisionId, DecisionPoint, Engine, Found, Question, Reason, Risk,
-    Search,
+    Answer, Caller, Changes, DecisionPoint, Engine, Found, Question, Reason, Search,
 };
 use countersign_runtime::Clock;
 use tokio::sync::watch;
@@ -54,8 +52,7 @@ impl Point {
         let started = Instant::now();
         let Some(_place) = self.place() else {
             // Not recorded: that would be more work, when there is too much.
-            self.metrics.shed();
-            return self.denied(Reason::Overloaded, "too many questions at once: ask again");
+            return self.overloaded();
         };
         let mut answer = self.engine.decide(caller, &question, self.clock.now());
         let mut recorded = false;
@@ -64,6 +61,8 @@ impl Point {
             let appended = self.log.append(entry).await;
             recorded = appended.is_ok();
             if let Err(why) = appended {
+                // Its commit may have been under way, so that the allow is on record all the same. The
+                // denial then stands behind it under the same id, and is the last word.
                 warn!("an allow that must be on record first is denied: {why}");
                 answer = Answer {
                     allowed: false,
@@ -85,22 +84,10 @@ impl Point {
         answer
     }
 
-    fn denied(&self, reason: Reason, explanation: &str) -> Answer {
-        Answer {
-            id: DecisionId::random(),
-            allowed: false,
-            reason,
-            explanation: explanation.to_owned(),
-            policies: Vec::new(),
-            would_deny: Vec::new(),
-            obligations: Vec::new(),
-            policy_set: String::new(),
-            risk: Risk::default(),
-            sensitivity: DataClass::Restricted,
-            agent: None,
-            time: self.clock.now(),
-            record_first: false,
-        }
+    fn overloaded(&self) -> Answer {
+        let why = "too many questions at once: ask again";
+        self.metrics.shed();
+        Answer::denied(Reason::Overloaded, why, self.clock.now())
     }
 }
 
@@ -113,6 +100,15 @@ impl DecisionPoint for Point {
         Box::pin(self.answer(caller, question))
     }
 
+    fn refuse(&self, caller: &Caller, sent: &Question, why: &str) -> Answer {
+        let started = Instant::now();
+        let answer = Answer::denied(Reason::BadRequest, why, self.clock.now());
+        self.log.later(record::entry(&answer, sent, caller));
+        self.metrics
+            .decided(false, answer.reason, started.elapsed());
+        answer
+    }
+
     fn look<'a>(
         &'a self,
         caller: &'a Caller,
@@ -121,10 +117,7 @@ impl DecisionPoint for Point {
         Box::pin(async move {
             match self.place() {
                 Some(_place) => self.engine.look(caller, &question, self.clock.now()),
-                None => {
-                    self.metrics.shed();
-                    self.denied(Reason::Overloaded, "too many questions at once: ask again")
-                }
+                None => self.overloaded(),
             }
         })
     }

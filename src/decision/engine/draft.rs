@@ -6,10 +6,10 @@ use countersign_core::DataClass;
 use countersign_policy::Obligation;
 use jiff::Timestamp;
 
-use super::denial::Denial;
+use super::denial::{Denial, deny};
 use crate::signals::concern::Concern;
 use crate::world::held::Identity;
-use crate::{Agent, Answer, DecisionId, Reason, RiskPart};
+use crate::{Agent, Answer, Call, DecisionId, Reason, RiskPart};
 
 /// What is known so far.
 #[derive(Debug)]
@@ -55,6 +55,27 @@ impl Draft {
             root: None,
             depth: 0,
         });
+    }
+
+    /// Is it clear who asks, and can everything be done that must be done along with an allow?
+    pub(crate) fn check_enforceable(&mut self, call: &Call) -> Result<(), Denial> {
+        if let Some(why) = call.doubt {
+            self.policies.clear();
+            self.obligations.clear();
+            return deny(Reason::BadCertificate, why);
+        }
+        let Some(known) = &call.obligations else {
+            return Ok(());
+        };
+        let mut kinds = self.obligations.iter().map(|it| &it.kind);
+        if kinds.all(|it| known.contains(it)) {
+            return Ok(());
+        }
+        self.obligations.clear();
+        deny(
+            Reason::UnknownObligation,
+            "what must be done along with it can't be done here",
+        )
     }
 
     pub(crate) fn answer(

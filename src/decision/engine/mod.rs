@@ -182,6 +182,7 @@ impl Engine {
         let above = above.map(|(_, delegator)| delegator);
         self.agents
             .judge(&request, &seen.policies, asking.principal, above, draft)?;
+        draft.check_enforceable(&question.call)?;
         if counting == Counting::Calls && !self.world.calls.take(&granting.uses) {
             draft.policies.clear();
             draft.obligations.clear();

@@ -152,3 +152,41 @@ fn obligations_and_what_an_audit_would_deny_come_along() {
     assert_eq!(answer.would_deny, ["cluster/trial/none"]);
     assert_eq!(answer.obligations, [obligation]);
 }
+
+#[test]
+fn an_allow_needs_whoever_can_meet_its_obligations_and_is_sure_who_asks() {
+    let bed = Bed::new();
+    let mut text = policy("all", PERMIT_ALL);
+    text.obligations = vec![Obligation {
+        kind: "step-up".to_owned(),
+        properties: "{}".to_owned(),
+    }];
+    let source = PolicySource {
+        scope: Scope::Cluster,
+        name: "base".to_owned(),
+        mode: Mode::Enforce,
+        policies: vec![text],
+        tests: Vec::new(),
+    };
+    let set = PolicySet::of([compile(&source).unwrap()]);
+    bed.world().set_policies(Arc::new(set));
+    let meeting = |kinds: &[&str]| {
+        let kinds = kinds.iter().map(|it| (*it).to_owned()).collect();
+        let mut question = bed.question(1);
+        question.call.obligations = Some(Arc::new(kinds));
+        bed.ask(&question)
+    };
+    assert_eq!(meeting(&["step-up", "other"]).reason, Reason::Permitted);
+    for kinds in [&["other"][..], &[]] {
+        let answer = meeting(kinds);
+        assert_eq!(answer.reason, Reason::UnknownObligation);
+        assert!(!answer.allowed);
+        assert!(answer.obligations.is_empty());
+    }
+    let mut doubted = bed.question(1);
+    doubted.call.doubt = Some("it may be another");
+    let answer = bed.ask(&doubted);
+    assert_eq!(answer.reason, Reason::BadCertificate);
+    assert_eq!(answer.explanation, "it may be another");
+    assert!(answer.obligations.is_empty() && answer.policies.is_empty());
+}

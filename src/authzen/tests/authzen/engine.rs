@@ -9,7 +9,8 @@ use countersign_authority::Bundle;
 use countersign_core::{Constraints, Grant};
 use countersign_decision::{
     Answer, Caller, Changes, CurrentCertificate, DecisionPoint, Engine, Feed, Found, Freshness,
-    IdentityFacts, IdentityState, OwnerFacts, Question, Search, Signals, TrustDomainFacts, World,
+    IdentityFacts, IdentityState, OwnerFacts, Question, Reason, Search, Signals, TrustDomainFacts,
+    World,
 };
 use countersign_policy::{Mode, PolicySet, PolicySource, PolicyText, Scope, compile};
 use countersign_statement::TrustedKeys;
@@ -117,6 +118,10 @@ impl DecisionPoint for Embedded {
         question: Question,
     ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
         Box::pin(ready(self.engine.decide(caller, &question, self.now)))
+    }
+
+    fn refuse(&self, _: &Caller, _: &Question, why: &str) -> Answer {
+        Answer::denied(Reason::BadRequest, why, self.now)
     }
 
     fn search<'a>(

@@ -89,6 +89,10 @@ impl DecisionPoint for Fake {
         Box::pin(ready(answer))
     }
 
+    fn refuse(&self, _: &Caller, _: &Question, why: &str) -> Answer {
+        Answer::denied(Reason::BadRequest, why, Timestamp::UNIX_EPOCH)
+    }
+
     fn search<'a>(
         &'a self,
         _: &'a Caller,

@@ -155,7 +155,7 @@ async fn the_context_says_where_from_and_what() {
             bytes: u64::MAX,
             destructive: true,
             audience: Some("bank".to_owned()),
-            request_id: None,
+            ..Call::default()
         }
     );
     assert_eq!(question.certificate.unwrap().der, [0x30, 0]);

@@ -5,7 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_decision::{Answer, Caller, Changes, DecisionPoint, Found, Question, Search};
+use countersign_decision::{
+    Answer, Caller, Changes, DecisionPoint, Found, Question, Reason, Search,
+};
+use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -29,6 +32,10 @@ impl DecisionPoint for Slow {
             answer.explanation = question.call.bytes.to_string();
             answer
         })
+    }
+
+    fn refuse(&self, _: &Caller, _: &Question, why: &str) -> Answer {
+        Answer::denied(Reason::BadRequest, why, Timestamp::UNIX_EPOCH)
     }
 
     fn search<'a>(

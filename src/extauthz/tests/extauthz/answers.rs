@@ -1,6 +1,7 @@
 //! From an answer to what Envoy does, over a socket.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use countersign_decision::{Obligation, Reason};
 use countersign_extauthz::envoy::{CheckRequest, CheckResponse, HeaderMap, HeaderValue, OVERWRITE};
@@ -200,6 +201,7 @@ async fn an_allow_with_an_obligation_that_is_not_known_is_a_deny() {
     assert_eq!(reason(&response), "UnknownObligation");
 
     let known_obligations = BTreeSet::from(["notification", "step-up"].map(str::to_owned));
+    let known_obligations = Arc::new(known_obligations);
     let settings = Settings {
         known_obligations,
         ..Settings::default()

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 pub(crate) struct FakePoint {
     script: Mutex<Script>,
     asked: Mutex<Vec<(Caller, Question)>>,
+    refused: Mutex<Vec<(Caller, Question)>>,
     changed: Mutex<Option<watch::Sender<u64>>>,
 }
 
@@ -31,6 +32,7 @@ impl FakePoint {
         Arc::new(Self {
             script: Mutex::new(Box::new(script)),
             asked: Mutex::default(),
+            refused: Mutex::default(),
             changed: Mutex::new(Some(watch::channel(0).0)),
         })
     }
@@ -62,6 +64,11 @@ impl FakePoint {
         self.asked.lock().unwrap().len()
     }
 
+    /// What was sent last that no question could be made of.
+    pub(crate) fn refused(&self) -> Question {
+        self.refused.lock().unwrap().last().unwrap().1.clone()
+    }
+
     pub(crate) fn last(&self) -> Question {
         self.asked.lock().unwrap().last().unwrap().1.clone()
     }
@@ -78,8 +85,20 @@ impl DecisionPoint for FakePoint {
         question: Question,
     ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
         let answer = (self.script.lock().unwrap())(&question);
+        let answer = enforceable(&question, answer);
         self.asked.lock().unwrap().push((caller.clone(), question));
         Box::pin(async { answer })
+    }
+
+    fn refuse(&self, caller: &Caller, sent: &Question, why: &str) -> Answer {
+        self.refused
+            .lock()
+            .unwrap()
+            .push((caller.clone(), sent.clone()));
+        Answer {
+            explanation: why.to_owned(),
+            ..answer(false, Reason::BadRequest)
+        }
     }
 
     fn search<'a>(
@@ -121,6 +140,27 @@ pub(crate) fn allow(question: &Question) -> Answer {
             depth: 0,
         }),
         ..answer(true, Reason::Permitted)
+    }
+}
+
+/// An allow that may be given, as a decision point must.
+fn enforceable(question: &Question, answer: Answer) -> Answer {
+    let known = question.call.obligations.as_ref();
+    let can = |kind: &String| known.is_none_or(|it| it.contains(kind));
+    let reason = if !answer.allowed {
+        return answer;
+    } else if question.call.doubt.is_some() {
+        Reason::BadCertificate
+    } else if !answer.obligations.iter().all(|it| can(&it.kind)) {
+        Reason::UnknownObligation
+    } else {
+        return answer;
+    };
+    Answer {
+        allowed: false,
+        reason,
+        obligations: Vec::new(),
+        ..answer
     }
 }
 

@@ -381,6 +381,7 @@ async fn a_certificate_that_does_not_prove_the_agent_is_asked_about_and_denied_w
         let request = request().peer(principal, &certificate);
         refused(&mut client, request, "BadCertificate").await;
         assert_eq!(point.asked(), asked + 1); // so that it is on record
+        assert!(point.last().call.doubt.is_some());
         let question = point.last();
         assert_eq!(question.certificate.is_some(), !certificate.is_empty());
     }
@@ -401,6 +402,22 @@ async fn what_is_no_http_request_is_refused() {
         attributes: Some(AttributeContext::default()),
     };
     refused(&mut client, empty, "BadRequest").await;
+    assert_eq!(point.asked(), 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_is_told_as_it_was_sent() {
+    let point = FakePoint::allowing();
+    let (_serving, mut client) = serve(&point).await;
+    let odd = request().path(b"/a/%2e%2e/b").header("x-request-id", "7f-3");
+    refused(&mut client, odd, "BadRequest").await;
+    let sent = point.refused();
+    assert_eq!(sent.agent, AGENT);
+    assert_eq!(
+        (sent.action.as_str(), sent.resource.path.as_str()),
+        ("GET", "/a/%2e%2e/b")
+    );
+    assert_eq!(sent.call.request_id.as_deref(), Some("7f-3"));
     assert_eq!(point.asked(), 0);
 }
 
