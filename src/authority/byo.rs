@@ -176,7 +176,8 @@ fn path<'c, 'a>(
     Ok(path)
 }
 
-fn is_signed_by(lower: &X509Certificate<'_>, upper: &X509Certificate<'_>) -> bool {
+/// Is `upper` the issuer of `lower`, by name and by signature?
+pub(crate) fn is_signed_by(lower: &X509Certificate<'_>, upper: &X509Certificate<'_>) -> bool {
     lower.issuer().as_raw() == upper.subject().as_raw()
         && lower.verify_signature(Some(upper.public_key())).is_ok()
 }
@@ -227,7 +228,7 @@ fn check_authority(
     }
 }
 
-fn is_authority(certificate: &X509Certificate<'_>) -> bool {
+pub(crate) fn is_authority(certificate: &X509Certificate<'_>) -> bool {
     matches!(certificate.basic_constraints(), Ok(Some(it)) if it.value.ca)
 }
 

@@ -73,9 +73,10 @@ impl Signer {
         &self.roots
     }
 
-    /// The roots as a bundle, for an authority of your own.
+    /// The roots as a bundle, with what is between them and the leaves: for an authority of your own.
     pub fn bundle(&self, sequence: u64) -> Bundle {
-        Bundle::new(sequence, self.roots.iter().cloned())
+        let below = self.intermediates.iter().map(AsRef::as_ref);
+        Bundle::new(sequence, self.roots.iter().cloned()).with_intermediates(below)
     }
 
     /// For a status, for an authority of your own.

@@ -58,7 +58,8 @@ impl Svid {
 }
 
 /// Verifies a chain of DER certificates, leaf first and without the root, against the bundle's
-/// roots at `now`, as that of a TLS client, and its leaf against the SPIFFE X.509-SVID standard
+/// roots at `now`, over what is shown above the leaf and the bundle's own authorities below its roots,
+/// as that of a TLS client, and its leaf against the SPIFFE X.509-SVID standard
 /// (sections 4 and 5). Stricter than that: no name beside the SPIFFE ID, and both extended key
 /// usages present.
 ///
@@ -186,10 +187,9 @@ fn check_path(
     let time = verify::unix_time(now).map_err(AuthorityError::ChainBroken)?;
     let leaf = CertificateDer::from(leaf);
     let leaf = EndEntityCert::try_from(&leaf).map_err(broken)?;
-    let above: Vec<_> = above
-        .iter()
-        .map(|der| CertificateDer::from(der.as_slice()))
-        .collect();
+    let above = above.iter().map(Vec::as_slice);
+    let above = above.chain(bundle.intermediates());
+    let above: Vec<_> = above.map(CertificateDer::from).collect();
     // rustls-webpki does not look at the dates of roots: a bundle that was kept may be an old one.
     let roots = bundle.roots().iter();
     let roots = roots.filter(|root| root.not_before() <= now && now < root.not_after());

@@ -11,7 +11,9 @@ use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::fixture::*;
 use crate::RevocationReason::*;
-use crate::{AuthorityError, AuthoritySet, Bundle, Crl, Leaf, Revoked, Signer, Wanted, verify};
+use crate::{
+    AuthorityError, AuthoritySet, Bundle, Crl, Leaf, Revoked, Signer, VerifiedCrl, Wanted, verify,
+};
 
 const HOUR: u64 = 3600;
 
@@ -361,4 +363,62 @@ fn a_hundred_thousand_entries_are_one_list() {
     let parsed = BorrowedCertRevocationList::from_der(&crl.der).unwrap();
     assert_eq!(parsed.into_iter().count(), 100_000);
     assert!(crl.der.len() < 5_000_000, "{}", crl.der.len());
+}
+
+fn its_own(signer: &Signer, der: &[u8], now: Timestamp) -> Result<VerifiedCrl, AuthorityError> {
+    VerifiedCrl::read(der, signer.certificate(), now)
+}
+
+#[test]
+fn a_list_is_read_as_it_was_signed() {
+    for key_algorithm in ALGORITHMS {
+        let set = first(&Wanted {
+            key_algorithm,
+            ..want()
+        });
+        let signer = set.signer().unwrap().unwrap();
+        let serials = ["80".repeat(16), "01".to_owned() + &"ab".repeat(15)];
+        let lines = serials.each_ref().map(|it| revoked(it, Superseded));
+        let crl = list(&signer, &lines);
+        let read = its_own(&signer, &crl.der, start()).unwrap();
+        assert_eq!((read.number, read.this_update), (7, start()));
+        assert_eq!(read.next_update, plus(start(), HOUR));
+        let mut found = read.serial_numbers;
+        found.sort();
+        assert_eq!(found, ["01".to_owned() + &"ab".repeat(15), "80".repeat(16)]);
+    }
+}
+
+#[test]
+fn an_issued_certificate_has_the_serial_number_that_its_list_has() {
+    let signer = first(&want()).signer().unwrap().unwrap();
+    let leaf = issue(&signer, start());
+    let crl = list(&signer, &[revoked(&leaf.serial_number, Superseded)]);
+    let read = its_own(&signer, &crl.der, start()).unwrap();
+    let svid = crate::verify_svid_pem(&leaf.chain_pem, &signer.bundle(1), start()).unwrap();
+    assert_eq!(read.serial_numbers, [svid.serial_number]);
+}
+
+#[test]
+fn a_list_that_is_forged_old_or_somebody_elses_counts_for_nothing() {
+    let signer = first(&want()).signer().unwrap().unwrap();
+    let other = first(&want()).signer().unwrap().unwrap();
+    let crl = list(&signer, &[revoked("0a", Superseded)]).der;
+    its_own(&signer, &crl, plus(start(), HOUR - 1)).unwrap();
+    its_own(&signer, &crl, plus(start(), HOUR)).unwrap_err();
+    its_own(&other, &crl, start()).unwrap_err();
+    for at in 0..crl.len() {
+        let mut changed = crl.clone();
+        changed[at] ^= 1;
+        let read = its_own(&signer, &changed, start());
+        // The algorithm's name is beside the signature, and isn't gone by.
+        if let Ok(read) = read {
+            assert_eq!(read, its_own(&signer, &crl, start()).unwrap());
+        }
+    }
+    for junk in [&[][..], &[0x30], &crl[..crl.len() - 1], &[0x30; 10_000]] {
+        its_own(&signer, junk, start()).unwrap_err();
+    }
+    let longer = [&crl[..], &[0]].concat();
+    its_own(&signer, &longer, start()).unwrap_err();
 }
