@@ -340,28 +340,42 @@ impl Batch {
                 }
                 continue;
             };
-            let connection = self.connected().await?;
-            sqlx::query(
-                "INSERT INTO checkpoints (chain, seq, hash, time, token) VALUES ($1, $2, $3, $4, $5) \
-                 ON CONFLICT DO NOTHING",
-            )
-            .bind(&chain)
-            .bind(signed(head.seq))
-            .bind(head.hash.to_string())
-            .bind(time)
-            .bind(&token)
-            .execute(connection)
-            .await?;
+            let newest = SignedCheckpoint { checkpoint, token };
+            keep(self.connected().await?, &newest).await?;
             if let Some(head) = self.heads.get_mut(&chain) {
                 head.signed = head.seq;
                 head.due = None;
             }
-            let newest = SignedCheckpoint { checkpoint, token };
             self.shared.floor.lock().wrote(&chain, head.seq, head.hash);
             self.shared.checkpoints.lock().insert(chain, newest);
         }
         Ok(())
     }
+}
+
+/// Puts a checkpoint into the store, unless there is one on its record.
+pub(crate) async fn keep(
+    connection: &mut AnyConnection,
+    it: &SignedCheckpoint,
+) -> Result<(), sqlx::Error> {
+    let Checkpoint {
+        chain,
+        seq,
+        hash,
+        time,
+    } = &it.checkpoint;
+    sqlx::query(
+        "INSERT INTO checkpoints (chain, seq, hash, time, token) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(chain.clone())
+    .bind(signed(*seq))
+    .bind(hash.to_string())
+    .bind(time.as_second())
+    .bind(it.token.clone())
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 type Query = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;

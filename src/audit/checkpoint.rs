@@ -33,14 +33,15 @@ pub struct SignedCheckpoint {
 /// Signs checkpoints with a key of the trust domain that nobody with rights on the database has.
 pub trait CheckpointSigner: Send + Sync {
     /// A token that [`CheckpointVerifier`] turns back into `checkpoint`; `None` while the trust
-    /// domain has no key. Must not block: it runs between two writes.
+    /// domain has no key. Without a name it is about what belongs to none: any may sign. Must not block:
+    /// it runs between two writes.
     fn sign(&self, trust_domain: &str, checkpoint: &Checkpoint) -> Option<String>;
 }
 
 /// Verifies what [`CheckpointSigner`] signed.
 pub trait CheckpointVerifier: Send + Sync {
     /// What the token says, after its signature was found good and its signer to be of the trust
-    /// domain in the chain's name.
+    /// domain in the chain's name, or any that is trusted where that name is empty.
     ///
     /// # Errors
     /// Why it isn't to be believed.

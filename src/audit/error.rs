@@ -13,7 +13,7 @@ pub enum AuditError {
     #[error("this entry can't be recorded: {0}")]
     Entry(String),
     /// The store can't be written now. The entry is most likely not in it; it may be if the
-    /// connection was lost between the commit and its answer.
+    /// connection was lost between the commit and its answer, or its commit took too long.
     #[error("the audit log can't be written: {0}")]
     Unavailable(String),
     /// The log was closed, or its writer never started.

@@ -68,6 +68,13 @@ impl Floor {
             .collect()
     }
 
+    /// Is more known from elsewhere than a checkpoint with this place and hash, or something else?
+    pub(crate) fn outdates(&self, chain: &str, seq: u64, hash: Hash) -> bool {
+        let given = self.given.get(chain).into_iter().flatten();
+        let mut given = given.copied();
+        given.any(|(at, other)| at > seq || (at == seq && other != hash))
+    }
+
     /// May a checkpoint with this place and hash be signed or handed out?
     pub(crate) fn allows(&self, chain: &str, seq: u64, hash: Hash) -> bool {
         (self.marks(chain).iter()).all(|it| it.seq < seq || (it.seq == seq && it.hash == hash))

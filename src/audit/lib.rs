@@ -4,7 +4,8 @@
 //!  append(Entry) ─┐                        ┌─▶ records      one hash chain for each trust domain
 //!  append(Entry) ─┼─▶ writer ── a commit ──┤                and writer
 //!  later(Entry) ──┘   (Log::run)           └─▶ checkpoints  signed with the trust domain's key
-//!                                                  │
+//!                                               ▲  │
+//!      records that others wrote ──▶ Witness ───┘  │
 //!  verify(Reader, CheckpointVerifier, anchors) ◀───┴─▶ latest_checkpoints(): kept elsewhere
 //!      └─▶ Report: the first record that was edited, removed, reordered, inserted or cut off
 //!  Reader ──▶ look-ups, trail, export (JSON lines, OCSF)      seal ──▶ segment files
@@ -12,7 +13,8 @@
 //!
 //! Whoever grants something appends first and grants when that has returned: a crash in between
 //! leaves a record without its effect, never an effect without its record. Whoever ends something
-//! ends it and calls [`Log::later`].
+//! ends it and calls [`Log::later`]. A writer that holds no key signs nothing: who has one signs for it
+//! ([`Log::witness`]).
 //!
 //! What it must not do: read a clock (time is in the entry and in [`Settings::now`]), hold a key,
 //! know Kubernetes, change a record, or go on from the head of a chain that has lost what was signed
@@ -41,6 +43,7 @@ mod store;
 mod trail;
 mod verify;
 mod walk;
+mod witness;
 mod writer;
 
 #[cfg(test)]
@@ -64,3 +67,4 @@ pub use segment::{SegmentReport, read_segment, verify_segment};
 pub use settings::{Now, Settings};
 pub use trail::TrailStart;
 pub use verify::verify;
+pub use witness::{Standing, Witness, Witnessed};

@@ -19,6 +19,7 @@ use crate::later::{Later, Limits};
 use crate::reader::Reader;
 use crate::settings::Settings;
 use crate::store::Store;
+use crate::witness::Witness;
 use crate::writer;
 
 /// How many appends wait for the writer before those that append wait for room.
@@ -110,6 +111,10 @@ impl Log {
     /// Records `entry`; when this returns `Ok` it is durable. Whatever is appended at the same time
     /// shares one commit.
     ///
+    /// What is given up while it waits for its turn, be it that the time is over or that this future is
+    /// dropped, is withdrawn and never written. What is given up in the middle of its commit may be
+    /// written; whatever [`Log::later`] is told of it from then on comes behind it in its chain.
+    ///
     /// # Errors
     /// If the entry can't be recorded as it is, or the store can't be written within
     /// [`Settings::append_timeout`]: whatever it was to precede must not happen.
@@ -190,25 +195,45 @@ impl Log {
     /// appends to it fail with [`AuditError::Unavailable`], [`Log::health`] says what is missing, what
     /// came by [`Log::later`] waits, and nothing is signed, until the records are back. The same goes
     /// for what this log itself has written. Best called before [`Log::run`]: a chain is held against
-    /// it when it is first written, and again when the floor moves. Other writers' chains are not
-    /// judged.
+    /// it when it is first written, and again when the floor moves. Other writers' chains stop nothing:
+    /// [`Witness::look`] holds them against it.
     ///
     /// A floor within a sealed segment needs [`Log::set_verifier`]: without it such a segment is not
     /// believed.
     pub fn set_floor(&self, checkpoints: Vec<Checkpoint>) {
-        let writer = &self.shared.settings.writer;
-        let own = (checkpoints.into_iter())
-            .filter(|it| it.chain == chain_name(trust_domain_of(&it.chain), writer));
-        if self.shared.floor.lock().give(own) {
+        let (own, others): (Vec<_>, Vec<_>) =
+            (checkpoints.into_iter()).partition(|it| self.shared.writes(&it.chain));
+        let mut floor = self.shared.floor.lock();
+        floor.give(others.into_iter());
+        let moved = floor.give(own.into_iter());
+        drop(floor);
+        if moved {
             self.shared.floor_moved.store(true, Ordering::Release);
             self.shared.wake.notify_one();
         }
     }
 
-    /// The newest checkpoint of each chain that this log has written to since its start. Kept
-    /// outside the database, they find a tail that somebody with all rights on it cut off.
+    /// The newest checkpoint of each chain that this log has written to since its start, or that a
+    /// [`Witness`] of it has looked at; none that the floor is beyond of. Kept outside the database,
+    /// they find a tail that somebody with all rights on it cut off.
     pub fn latest_checkpoints(&self) -> Vec<SignedCheckpoint> {
-        self.shared.checkpoints.lock().values().cloned().collect()
+        let floor = self.shared.floor.lock();
+        let checkpoints = self.shared.checkpoints.lock();
+        let newest = checkpoints.values().filter(|it| {
+            let it = &it.checkpoint;
+            !floor.outdates(&it.chain, it.seq, it.hash)
+        });
+        newest.cloned().collect()
+    }
+
+    /// The second half of the names of this log's own chains.
+    pub fn writer(&self) -> &str {
+        &self.shared.settings.writer
+    }
+
+    /// Signs the chains that others write to the same store, for the signer of this log.
+    pub fn witness(&self) -> Witness {
+        Witness::new(&self.shared)
     }
 
     /// A reader of the same store.
@@ -251,6 +276,11 @@ impl fmt::Debug for Log {
 }
 
 impl Shared {
+    /// Is it one of this log's own chains?
+    pub(crate) fn writes(&self, chain: &str) -> bool {
+        chain == chain_name(trust_domain_of(chain), &self.settings.writer)
+    }
+
     pub(crate) fn lost(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }

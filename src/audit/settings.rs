@@ -49,8 +49,7 @@ impl Settings {
     }
 
     pub(crate) fn check(&self) -> Result<(), AuditError> {
-        let good = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'.' | b'_' | b'-');
-        if self.writer.is_empty() || self.writer.len() > 63 || !self.writer.bytes().all(good) {
+        if !is_writer(&self.writer) {
             return Err(AuditError::Settings(format!(
                 "{:?} is no name of a writer: 1 to 63 letters, digits, '.', '_' and '-'",
                 self.writer
@@ -58,6 +57,12 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// May a writer be called so?
+pub(crate) fn is_writer(name: &str) -> bool {
+    let good = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'.' | b'_' | b'-');
+    (1..=63).contains(&name.len()) && name.bytes().all(good)
 }
 
 impl fmt::Debug for Settings {

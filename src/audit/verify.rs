@@ -242,19 +242,7 @@ impl Examination<'_> {
     }
 
     async fn page(&self, chain: &str, after: u64, limit: i64) -> Result<Vec<Stored>, sqlx::Error> {
-        let rows = self
-            .reader
-            .answer(
-                sqlx::query(select!(
-                    "WHERE chain = $1 AND seq > $2 ORDER BY seq LIMIT $3"
-                ))
-                .bind(chain)
-                .bind(signed(after))
-                .bind(limit)
-                .fetch_all(&self.reader.pool),
-            )
-            .await?;
-        rows.iter().map(Stored::of).collect()
+        page(self.reader, chain, after, limit).await
     }
 
     async fn checkpoints(
@@ -293,6 +281,23 @@ impl Examination<'_> {
     }
 }
 
+/// At most `limit` records of `chain` after record `after`, whatever they are.
+pub(crate) async fn page(
+    reader: &Reader,
+    chain: &str,
+    after: u64,
+    limit: i64,
+) -> Result<Vec<Stored>, sqlx::Error> {
+    let query = sqlx::query(select!(
+        "WHERE chain = $1 AND seq > $2 ORDER BY seq LIMIT $3"
+    ))
+    .bind(chain)
+    .bind(signed(after))
+    .bind(limit);
+    let rows = reader.answer(query.fetch_all(&reader.pool)).await?;
+    rows.iter().map(Stored::of).collect()
+}
+
 fn checkpoint_row(row: &sqlx::any::AnyRow) -> Result<CheckpointRow, sqlx::Error> {
     Ok(CheckpointRow {
         seq: unsigned(row.try_get(0)?),
@@ -302,7 +307,7 @@ fn checkpoint_row(row: &sqlx::any::AnyRow) -> Result<CheckpointRow, sqlx::Error>
 }
 
 /// Is it what a row holds that can't be read, rather than the store?
-fn is_content(error: &sqlx::Error) -> bool {
+pub(crate) fn is_content(error: &sqlx::Error) -> bool {
     matches!(
         error,
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::AnyDriverError(_)

@@ -139,8 +139,6 @@ impl Writer {
 
     /// Writes one batch; was there nothing that stood in the way?
     async fn turn(&mut self, jobs: &mut Vec<Job>, last: bool) -> bool {
-        // Whoever gave up has not done what this was to precede.
-        jobs.retain(|job| !job.reply.is_closed());
         if let Some(failure) = &self.failure
             && !last
             && Instant::now() < failure.retry
@@ -173,6 +171,9 @@ impl Writer {
             let wanted = |it: &Prepared| !self.cut_off.contains_key(&it.trust_domain);
             self.shared.later.lock().take(BATCH, wanted)
         };
+        // Whoever gave up has not done what this was to precede. After `later`: what one has said of it
+        // since is then never before it, neither in this batch nor in the log.
+        jobs.retain(|job| !job.reply.is_closed());
         let mut resumed = self.restored.clone();
         let whole = |it: &Prepared| !self.cut_off.contains_key(&it.trust_domain);
         resumed.extend(self.resumed().filter(whole));

@@ -64,6 +64,10 @@ impl Running {
 
     pub(super) fn of(log: Log) -> Self {
         log.set_signer(Arc::new(Notary));
+        Self::without_signer(log)
+    }
+
+    pub(super) fn without_signer(log: Log) -> Self {
         let mut writer = JoinSet::new();
         writer.spawn(log.run());
         Self {

@@ -11,6 +11,7 @@
 mod failure;
 mod fixture;
 mod floor;
+mod given_up;
 mod granted;
 mod later;
 mod lookups;
@@ -22,3 +23,4 @@ mod sealing;
 mod speed;
 mod stretches;
 mod tampering;
+mod witness;
