@@ -20,6 +20,10 @@ test: ## Format, lints, docs, licences and all tests, those on a real control pl
 fuzz: ## Fuzz what reads bytes from outside, 10 s for each target (FUZZ_SECONDS=600 ONLY=statement,…)
 	@hack/fuzz.sh
 
+.PHONY: soak
+soak: ## A mixed load for hours, nothing of which may grow or go wrong (SOAK_SECONDS=14400 SOAK_RATE=150)
+	@hack/soak.sh
+
 .PHONY: lint
 lint: ## Format, clippy, rustdoc and cargo deny alone
 	@hack/lint.sh

@@ -96,12 +96,30 @@ impl Decider {
     pub(crate) async fn ready(&self) {
         eventually("the decision point", async || {
             let log = self.log();
-            assert!(!log.contains("error:"), "{log}");
+            let over = log.lines().any(|it| it.starts_with("error:"));
+            assert!(!over, "{log}");
             let mut health = Connection::open(&self.health, "").await.ok()?;
             let reply = health.get("/readyz").await.ok()?;
             (reply.status == 200).then_some(())
         })
         .await;
+    }
+
+    /// The sum of what it counts under this name.
+    pub(super) async fn metric(&self, name: &str) -> f64 {
+        let mut open = Connection::open(&self.health, "").await.unwrap();
+        let page = open.get("/metrics").await.unwrap().body;
+        let page = String::from_utf8(page).unwrap();
+        let lines = page.lines().filter_map(|it| it.strip_prefix(name));
+        let values = lines.filter(|it| it.starts_with([' ', '{']));
+        let values = values.filter_map(|it| it.rsplit(' ').next()?.parse::<f64>().ok());
+        values.sum()
+    }
+
+    /// Does it say that it is ready?
+    pub(super) async fn is_ready(&self) -> bool {
+        let mut health = Connection::open(&self.health, "").await.unwrap();
+        health.get("/readyz").await.unwrap().status == 200
     }
 
     pub(super) async fn connect(&self) -> Connection {
@@ -181,8 +199,17 @@ pub(super) async fn ask(connection: &mut Connection, question: &Value) -> Told {
         .post("/access/v1/evaluation", body.as_bytes())
         .await
         .unwrap();
-    let whole = reply.json();
-    assert_eq!(reply.status, 200, "{whole}");
+    assert_eq!(
+        reply.status,
+        200,
+        "{:?}",
+        String::from_utf8_lossy(&reply.body)
+    );
+    told(reply.json())
+}
+
+/// An answer from its JSON.
+pub(super) fn told(whole: Value) -> Told {
     let text = |name: &str| {
         whole["context"][name]
             .as_str()

@@ -24,7 +24,7 @@ mod leader;
 mod ledger;
 mod permission;
 mod postgres;
-mod record;
+pub(crate) mod record;
 mod rotation;
 mod sightings;
 mod silence;

@@ -16,7 +16,7 @@ use crate::harness::{DOMAIN, Space, World};
 use crate::support::OPERATOR_NAMESPACE;
 
 /// A log and the keys that its checkpoints verify with.
-pub(super) struct Book {
+pub(crate) struct Book {
     pub(super) reader: Reader,
     keys: Bundle,
     maps: Api<ConfigMap>,
@@ -40,7 +40,7 @@ impl CheckpointVerifier for Bundle {
 
 impl Book {
     /// The log at `url`, which must be there.
-    pub(super) async fn open(world: &World, url: &str) -> Self {
+    pub(crate) async fn open(world: &World, url: &str) -> Self {
         let maps = Api::<ConfigMap>::namespaced(world.client().await, OPERATOR_NAMESPACE);
         let bundle = maps.get(&format!("{DOMAIN}-bundle")).await.unwrap();
         let bundle = bundle.data.unwrap()["bundle.json"].clone();
@@ -52,12 +52,12 @@ impl Book {
     }
 
     /// What the log says of itself, held against these anchors.
-    pub(super) async fn verify(&self, anchors: &[String]) -> Report {
+    pub(crate) async fn verify(&self, anchors: &[String]) -> Report {
         verify(&self.reader, &self.keys, anchors).await.unwrap()
     }
 
     /// The newest checkpoints, as they are published.
-    pub(super) async fn anchors(&self) -> Vec<String> {
+    pub(crate) async fn anchors(&self) -> Vec<String> {
         let map = self.maps.get_opt("countersign-audit-checkpoints").await;
         let data = map.unwrap().and_then(|map| map.data);
         data.unwrap_or_default().into_values().collect()
