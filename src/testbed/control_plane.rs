@@ -326,8 +326,8 @@ impl ControlPlane {
         Ok(etcd.request::<Value>(request).await?)
     }
 
-    /// Has the watchdog end one more process if this one dies before its time; `None` takes it
-    /// back.
+    /// Has the watchdog end one more process if this one dies before its time; `None` takes all of
+    /// them back.
     ///
     /// # Errors
     /// The watchdog is gone.

@@ -23,17 +23,18 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::layout::Program;
 
-/// Reads until the parent is gone. A line is the pid of one more process to end, which takes the
-/// place of the one before. Kills and removes again and again for a while, since a killed process
+/// Reads until the parent is gone. A line is the pid of one more process to end; an empty one takes
+/// all of them back. Kills and removes again and again for a while, since a killed process
 /// may still be writing, and since one may have been started in the parent's last moment.
 const WATCHDOG: &str = r#"
 trap '' HUP INT TERM
 extra=
-while read -r line; do extra=$line; done
+while read -r line; do extra=${line:+$extra $line}; done
 tries=0
 while [ $tries -lt 50 ]; do
     kill -s KILL -- "-$1" 2>/dev/null
-    [ -n "$extra" ] && kill -s KILL "$extra" 2>/dev/null && extra=
+    for pid in $extra; do kill -s KILL "$pid" 2>/dev/null; done
+    extra=
     rm -rf -- "$2" 2>/dev/null
     tries=$((tries + 1))
     [ $tries -ge 5 ] && [ ! -e "$2" ] && exit 0
@@ -93,7 +94,8 @@ impl Group {
             .with_context(|| format!("start {}", command.get_program().display()))
     }
 
-    /// Lets the watchdog end one more process, which isn't in the group; `None` takes it back.
+    /// Lets the watchdog end one more process, which isn't in the group; `None` takes
+    /// all of them back.
     pub(crate) fn watch(&self, pid: Option<u32>) -> Result<()> {
         let line = pid.map_or_else(String::new, |pid| pid.to_string());
         writeln!(&self.lifeline, "{line}").context("tell the watchdog")
