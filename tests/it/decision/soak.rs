@@ -93,6 +93,11 @@ async fn a_soak_grows_no_memory_and_leaves_no_sensitive_allow_without_its_record
     let (address, _service) = service().await;
     let addresses: Vec<String> = replicas.iter().map(|it| it.address.clone()).collect();
     let envoy = envoy(&space, address, &addresses, WAIT).await;
+    // Whoever breaks a long one off wants nothing to stay.
+    let pids = replicas.iter().map(Decider::pid).chain([operator.pid()]);
+    for pid in pids {
+        world.plane().watch(Some(pid)).unwrap();
+    }
     let watched = |name, pid, bounded| Watched { name, pid, bounded };
     let memory = Memory::of(vec![
         watched("operator", operator.pid(), true),

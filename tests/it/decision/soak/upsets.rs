@@ -36,8 +36,7 @@ pub(super) async fn identities(cast: &Cast) {
         let name = format!("brief-{turn}");
         let identity = space.running(&name, wide(SECONDS)).await;
         let actor = Actor::new(&name, spiffe_id(&identity)).with_credential(space);
-        actor.standing.begin();
-        cast.until_all_say(&actor, true).await;
+        cast.until_all(&actor, true).await;
         let actor = cast.enter(actor);
         cast.rest(STAYS).await;
         actor.standing.begin();
@@ -81,8 +80,7 @@ pub(super) async fn chains(cast: &Cast) {
             digest: status.digest.unwrap(),
             statements: statements.join("~"),
         });
-        actor.standing.begin();
-        cast.until_all_say(&actor, true).await;
+        cast.until_all(&actor, true).await;
         let actor = cast.enter(actor);
         cast.rest(2 * STAYS).await;
         actor.standing.begin();
@@ -112,8 +110,8 @@ pub(super) async fn suspensions(cast: &Cast) {
     let space = &cast.space;
     let agents = lasting(space, &["risky"], SECONDS).await;
     let actor = Actor::new("risky", spiffe_id(&agents[0])).with_credential(space);
+    cast.until_all(&actor, true).await;
     let actor = cast.enter(actor);
-    cast.until_all_say(&actor, true).await;
     for turn in 0.. {
         if cast.is_over() {
             return;
@@ -150,8 +148,8 @@ pub(super) async fn fading(cast: &Cast) {
     let agents = lasting(&cast.space, &["fading"], SECONDS).await;
     let mut actor = Actor::new("fading", spiffe_id(&agents[0]));
     actor.destructive = true;
+    cast.until_all(&actor, true).await;
     let actor = cast.enter(actor);
-    cast.until_all_say(&actor, true).await;
     let question = actor.question("read", "ledger/invoices/7");
     while !cast.is_over() {
         actor.standing.begin();
@@ -182,8 +180,8 @@ pub(super) async fn policies(cast: &Cast, space: &Space) {
     space.set_policy("granted", &permit()).await;
     let agents = lasting(space, &["swung"], SECONDS).await;
     let actor = Actor::new("swung", spiffe_id(&agents[0])).with_credential(space);
+    cast.until_all(&actor, true).await;
     let actor = cast.enter(actor);
-    cast.until_all_say(&actor, true).await;
     let forbid = json!({"policies": [
         {"id": "granted", "cedar": "permit (principal, action, resource);"},
         {"id": "not", "cedar": "forbid (principal, action, resource in Countersign::Collection::\"ledger/invoices\");"},
