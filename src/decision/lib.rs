@@ -28,7 +28,7 @@ mod tests;
 pub use answer::{Agent, Answer, Changes, DecisionId, DecisionPoint, Reason, Risk, RiskPart};
 pub use behaviour::Behaviour;
 pub use countersign_policy::Obligation;
-pub use engine::Engine;
+pub use engine::{Engine, Peer};
 pub use question::{
     Authority, Call, Caller, Found, PresentedCertificate, Question, ResourceRef, Search,
 };

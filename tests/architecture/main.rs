@@ -161,7 +161,14 @@ const LIBRARIES: [(&str, Placement, &str); 7] = [
     ),
     (
         "rcgen",
-        Placement::Only(&["authority", "testbed", "bench", "extauthz"]),
+        Placement::Only(&[
+            "authority",
+            "testbed",
+            "bench",
+            "extauthz",
+            "decision",
+            "controller",
+        ]),
         "certificates are made in one place",
     ),
 ];

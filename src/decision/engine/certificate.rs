@@ -35,7 +35,7 @@ pub(crate) struct Shown {
     pub(crate) not_after: Timestamp,
     /// What it was verified with; with other roots it is verified anew.
     bundle: Arc<Bundle>,
-    /// Its end, or that of the first root that was good when it was verified: a root that is over
+    /// Its end, or that of the first authority that was good when it was verified: one that is over
     /// vouches for nobody.
     good_until: Timestamp,
 }
@@ -98,11 +98,10 @@ impl Certificates {
             return Ok(known);
         }
         let svid = verify_svid(slice::from_ref(der), bundle, now).map_err(|why| why.to_string())?;
-        let roots = bundle.roots().iter().map(|root| root.not_after());
-        let good_roots = roots.filter(|end| now < *end);
+        let authorities_end = bundle.next_end(now);
         let shown = Arc::new(Shown {
             trust_domain: svid.trust_domain().to_owned(),
-            good_until: good_roots.fold(svid.not_after, Timestamp::min),
+            good_until: authorities_end.map_or(svid.not_after, |end| end.min(svid.not_after)),
             spiffe_id: svid.spiffe_id,
             serial_number: svid.serial_number,
             not_before: svid.not_before,

@@ -6,12 +6,15 @@ mod chain;
 mod denial;
 mod draft;
 mod grants;
+mod peer;
 mod policies;
 mod request;
 mod risk;
 mod search;
 mod seen;
 mod standing;
+
+pub use self::peer::Peer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -167,17 +170,15 @@ impl Engine {
             root_owner = Some((trace, owner));
         }
         self.check_risk(seen, question, now, draft)?;
-        let request = Request::prepare(
-            &question.action,
-            &ResourceFacts {
-                kind: question.resource.kind.clone(),
-                path: question.resource.path.clone(),
-                sensitivity,
-                residency,
-                properties: caller.properties(question),
-            },
-            &self.context(&asking, root_owner, question, now, draft),
-        );
+        let resource = ResourceFacts {
+            kind: question.resource.kind.clone(),
+            path: question.resource.path.clone(),
+            sensitivity,
+            residency,
+            properties: caller.properties(question),
+        };
+        let context = self.context(&asking, root_owner, question, now, draft);
+        let request = Request::prepare(&question.action, &resource, &context);
         let above = trace.iter().flat_map(Trace::delegators);
         let above = above.map(|(_, delegator)| delegator);
         self.agents

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use countersign_authority::{AuthorityCertificate, Bundle};
+use countersign_authority::{AuthorityCertificate, Bundle, LeafKey, LeafRequest, Signer};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
 use super::fixture::*;
 use crate::*;
@@ -180,4 +181,61 @@ fn a_root_that_ended_since_vouches_for_nobody() {
         ..identity(1)
     });
     assert_eq!(bed.ask_at(&question, end).reason, Reason::BadCertificate);
+}
+
+/// An issuing authority below a root of one's own.
+fn below_a_root() -> Signer {
+    let params = |name: &str| {
+        let mut params = CertificateParams::default();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.use_authority_key_identifier_extension = true;
+        params
+    };
+    let root_key = KeyPair::generate().unwrap();
+    let root = params("root").self_signed(&root_key).unwrap().pem();
+    let issuer = Issuer::new(params("root"), root_key);
+    let key = KeyPair::generate().unwrap();
+    let chain = params("issuing").signed_by(&key, &issuer).unwrap().pem();
+    let key = key.serialize_pem();
+    Signer::from_pem(&chain, &key, Some(&root), DOMAIN, start()).unwrap()
+}
+
+#[test]
+fn a_leaf_below_an_intermediate_counts_while_the_bundle_has_it() {
+    let bed = Bed::new();
+    let signer = below_a_root();
+    let request = LeafRequest {
+        spiffe_id: &agent(1),
+        key: LeafKey::Generate(countersign_authority::KeyAlgorithm::EcdsaP256),
+        ttl_seconds: 3600,
+        not_after_cap: None,
+    };
+    let leaf = signer.issue(&request, start()).unwrap();
+    let der = pem::parse_many(&leaf.chain_pem).unwrap()[0]
+        .contents()
+        .to_vec();
+    let question = showing(&bed, PresentedCertificate { der });
+    let with = |bundle: Bundle| {
+        bed.world().put_trust_domain(TrustDomainFacts {
+            bundle: Arc::new(bundle),
+            ..bed.trust_domain()
+        });
+        bed.ask(&question).reason
+    };
+    assert_eq!(with(signer.bundle(1)), Reason::Permitted);
+    // Its root stays, and so does what was remembered: by the bundle that was.
+    let root = || Bundle::new(1, signer.roots().to_vec());
+    assert_eq!(with(root()), Reason::BadCertificate);
+    let other = below_a_root();
+    let foreign = other.certificate().der();
+    assert_eq!(
+        with(root().with_intermediates([foreign])),
+        Reason::BadCertificate
+    );
+    assert_eq!(with(other.bundle(1)), Reason::BadCertificate);
+    assert_eq!(with(signer.bundle(1)), Reason::Permitted);
 }

@@ -14,6 +14,7 @@ mod certificates;
 mod chains;
 mod fixture;
 mod grants;
+mod peers;
 mod policies;
 mod properties;
 mod reasons;

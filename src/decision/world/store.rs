@@ -40,6 +40,11 @@ impl World {
         self.maps.read().agents().len()
     }
 
+    /// Is there a delegation that holds this statement, in force or not?
+    pub fn holds_statement(&self, digest: &Digest) -> bool {
+        self.maps.read().statement(digest).is_some()
+    }
+
     /// The digest of the set of policies that counts.
     pub fn policy_set(&self) -> String {
         self.maps.read().policies.digest().to_owned()
