@@ -147,6 +147,9 @@ async fn a_soak_grows_no_memory_and_leaves_no_sensitive_allow_without_its_record
         assert!(cast.counts.of(&format!("upset: {upset}")) > 0, "{upset}");
     }
     assert!(cast.counts.of("allowed, recorded first") > 0);
+    let requests = cast.authzen.count() + cast.through_envoy.count();
+    let closed = cast.counts.of(load::CLOSED);
+    assert!(closed <= requests / 100, "{closed} of {requests}");
 }
 
 /// Each chain of records verifies, and no more denials are missing than were counted as dropped.
