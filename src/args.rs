@@ -110,7 +110,8 @@ Examples:
   countersign decide --listen 0.0.0.0:9443 \\
     --tls-cert tls.crt --tls-key tls.key --caller-ca ca.crt \\
     --caller 'spiffe://example.org/ns/gateway/*' \\
-    --peer https://decide-1.decide:9443")]
+    --peer https://decide-1.decide:9443 --peer-token peer.token \\
+    --lists http://countersign.countersign-system:8081")]
 pub(crate) struct Decide {
     /// The operator's namespace: its lease, which is its heartbeat, and the bundles
     #[arg(long, env = "POD_NAMESPACE", default_value = "countersign-system")]
@@ -157,6 +158,12 @@ pub(crate) struct Decide {
     /// Where /healthz, /readyz and /metrics are served, in plain HTTP; 'none' for nowhere
     #[arg(long, default_value = "127.0.0.1:8082")]
     pub(crate) metrics_listen: Listen,
+    /// Where an operator serves its signed lists of what was revoked (its --publish-listen), by URL; may
+    /// be given several times, for each of its replicas. With it, nothing is answered until the lists of
+    /// every trust domain were read; without it, a certificate that was taken away before this replica
+    /// began to watch, while its agent has another one, is not known to be
+    #[arg(long = "lists", value_name = "URL")]
+    pub(crate) lists: Vec<String>,
     /// What wasn't heard of for so long counts no more: everything is denied, unless a
     /// ClusterAgentPolicy says otherwise
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(5..=86_400))]

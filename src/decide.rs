@@ -52,6 +52,7 @@ fn settings(arguments: Decide) -> Result<Settings> {
         transmitters: arguments.transmitters,
         peer_ca: arguments.peer_ca,
         falco_token: arguments.falco_token,
+        lists: arguments.lists,
         metrics_listen: arguments.metrics_listen.0,
         stale_after: Duration::from_secs(arguments.stale_after_seconds.into()),
         max_concurrent: usize::try_from(arguments.max_concurrent)?,

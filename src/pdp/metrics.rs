@@ -25,6 +25,20 @@ pub(crate) struct Metrics {
     age: Gauge<f64, AtomicU64>,
     policies: Family<State, Gauge>,
     dropped: Gauge,
+    refused: Family<Refused, Counter>,
+    list_age: Family<List, Gauge<f64, AtomicU64>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    reason: &'static str,
+}
+
+/// A revocation list: there are few for each trust domain.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct List {
+    pub(crate) trust_domain: String,
+    pub(crate) list: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,6 +61,8 @@ impl Metrics {
             age: Gauge::default(),
             policies: Family::default(),
             dropped: Gauge::default(),
+            refused: Family::default(),
+            list_age: Family::default(),
         };
         let Self {
             decisions,
@@ -55,6 +71,8 @@ impl Metrics {
             age,
             policies,
             dropped,
+            refused,
+            list_age,
         } = metrics.clone();
         registry.register("decisions", "Decisions, by outcome and reason", decisions);
         registry.register_with_unit(
@@ -84,6 +102,17 @@ impl Metrics {
             "Decisions that could not be recorded since the start",
             dropped,
         );
+        registry.register(
+            "callers_refused",
+            "Requests of callers whose certificate was issued to an agent and doesn't count any more",
+            refused,
+        );
+        registry.register_with_unit(
+            "revocation_list_age",
+            "Since the operator made the list of what was revoked that is held",
+            Unit::Seconds,
+            list_age,
+        );
         metrics
     }
 
@@ -107,6 +136,18 @@ impl Metrics {
     pub(crate) fn policies(&self, state: &'static str, count: usize) {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         self.policies.get_or_create(&State { state }).set(count);
+    }
+
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&Refused { reason }).inc();
+    }
+
+    pub(crate) fn list_age(&self, list: &List, seconds: f64) {
+        self.list_age.get_or_create(list).set(seconds);
+    }
+
+    pub(crate) fn no_list(&self, list: &List) {
+        self.list_age.remove(list);
     }
 
     pub(crate) fn dropped(&self, count: u64) {

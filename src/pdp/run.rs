@@ -32,10 +32,11 @@ use tracing::info;
 
 use crate::feed::pods::Pods;
 use crate::feed::{Feed, Stores};
+use crate::lists::Lists;
 use crate::metrics::Metrics;
 use crate::point::Point;
 use crate::risk::Telling;
-use crate::server::{Callers, REPLICA, Server, Tls, TlsError, reload};
+use crate::server::{Callers, Door, Patience, REPLICA, Server, Tls, TlsError, reload};
 use crate::settings::{BadSetting, Settings, Transmitter};
 use crate::token;
 
@@ -149,6 +150,7 @@ pub async fn run(
 
     let mut all = Supervisor::new(GRACE);
     let rules = Arc::new(ArcSwap::default());
+    let lists = lists(&settings, &http, &engine, &metrics);
     let feed = Arc::new(Feed {
         engine: Arc::clone(&engine),
         clients: clients.clone(),
@@ -161,9 +163,14 @@ pub async fn run(
         taken: Mutex::default(),
         by_pods: settings.falco_token.is_some(),
         pods: Pods::default(),
+        lists: lists.clone(),
         rules: Arc::clone(&rules),
     });
     let stores = feed.start(&mut all);
+    if let Some(lists) = lists {
+        let stores = Arc::clone(&stores);
+        all.spawn("read revocation lists", lists.run(move || stores.synced()));
+    }
     all.spawn(
         "tell how fresh the facts are",
         Arc::clone(&feed).keep_fresh(Arc::clone(&stores), progress, settings.stale_after),
@@ -219,8 +226,14 @@ pub async fn run(
     let server = Server {
         listener,
         tls,
-        callers,
+        door: Door {
+            callers,
+            engine: Arc::clone(&engine),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+        },
         max_connections: settings.max_connections,
+        patience: Patience::default(),
     };
     all.spawn("answer", server.serve(router));
     let facts = Arc::clone(&engine);
@@ -238,7 +251,7 @@ pub async fn run(
         }
     });
     if let Some(listener) = health_listener {
-        let health = health(stores, facts, registry);
+        let health = health(feed, stores, facts, registry);
         all.spawn("serve health and metrics", health.serve(listener));
     }
     all.run_until(stop).await?;
@@ -271,7 +284,20 @@ fn write_log(log: &Log, to: &mut Supervisor) {
     });
 }
 
-/// What this trusts as a client: other replicas and transmitters.
+/// None where no server of lists is named.
+fn lists(
+    settings: &Settings,
+    http: &Http,
+    engine: &Arc<Engine>,
+    metrics: &Metrics,
+) -> Option<Arc<Lists>> {
+    let (http, clock) = (http.clone(), settings.clock.clone());
+    let world = Arc::clone(engine.world());
+    let lists = || Lists::new(&settings.lists, http, clock, world, metrics.clone());
+    (!settings.lists.is_empty()).then(|| Arc::new(lists()))
+}
+
+/// What this trusts as a client: other replicas, transmitters, and servers of lists.
 fn client_tls(settings: &Settings) -> Result<ClientConfig, DecideError> {
     let mut roots = RootCertStore::empty();
     let own = settings.tls.as_ref().map(|it| it.callers.as_path());
@@ -387,10 +413,13 @@ fn router(
 
 /// Ready once everything is known and the operator was heard of. Later trouble is answered with denials
 /// that say so.
-fn health(stores: Arc<Stores>, engine: Arc<Engine>, registry: Registry) -> Health {
+fn health(feed: Arc<Feed>, stores: Arc<Stores>, engine: Arc<Engine>, registry: Registry) -> Health {
     let synced: Check = Arc::new(move || {
         if !stores.synced() {
             return Err("not all objects have been listed and compiled yet".to_owned());
+        }
+        if !feed.complete(&stores) {
+            return Err("the revocation lists were not read yet".to_owned());
         }
         match engine.world().freshness() {
             Freshness::NotReady => Err("the operator's lease was not seen yet".to_owned()),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::http::Uri;
 use countersign_authzen::BaseUrl;
 use countersign_runtime::Clock;
 
@@ -37,6 +38,9 @@ pub struct Settings {
     pub falco_token: Option<PathBuf>,
     /// Where `/healthz`, `/readyz` and `/metrics` are served, in plain HTTP.
     pub metrics_listen: Option<SocketAddr>,
+    /// Where operators serve their signed lists of what was revoked, by URL; none: a certificate that was
+    /// taken away before this replica watched isn't known to be.
+    pub lists: Vec<String>,
     /// Facts that nothing was heard of for longer count no more.
     pub stale_after: Duration,
     /// How many questions may be in work at once; one more is denied.
@@ -136,6 +140,11 @@ pub enum BadSetting {
     /// The URL of discovery.
     #[error("--url: {0}")]
     Url(#[from] countersign_authzen::BadBaseUrl),
+    /// The URL of an operator's lists.
+    #[error(
+        "--lists: {0:?} is no URL of a server, such as http://countersign.countersign-system:8081"
+    )]
+    Lists(String),
     /// A file can't be read.
     #[error("{file}: {why}")]
     File {
@@ -154,7 +163,10 @@ impl Settings {
         if self.callers.is_empty() && self.tokens.is_empty() {
             return Err(BadSetting::NoCallers);
         }
-        Ok(())
+        match self.lists.iter().find(|it| !is_server(it)) {
+            Some(bad) => Err(BadSetting::Lists(bad.clone())),
+            None => Ok(()),
+        }
     }
 
     /// The URL that discovery names, of `listen` unless one is given. AuthZEN knows only https: on
@@ -164,6 +176,15 @@ impl Settings {
         let url = url.unwrap_or_else(|| format!("https://{listen}"));
         Ok(BaseUrl::parse(&url)?)
     }
+}
+
+/// `http(s)://<host>[:<port>][/<path>]`.
+fn is_server(url: &str) -> bool {
+    let Ok(url) = url.parse::<Uri>() else {
+        return false;
+    };
+    let scheme = url.scheme_str();
+    matches!(scheme, Some("http" | "https")) && url.host().is_some() && url.query().is_none()
 }
 
 impl Rights {
@@ -318,6 +339,24 @@ mod tests {
             "spiffe://example.org/a,admin",
         ] {
             assert!(bad.parse::<CallerRule>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lists_are_served_by_http() {
+        for good in ["http://10.0.0.1:8081", "https://lists.example.org/a/"] {
+            assert!(is_server(good), "{good}");
+        }
+        for bad in [
+            "",
+            "lists",
+            "/lists",
+            "ftp://a",
+            "http://",
+            "http://a?b",
+            "a:1",
+        ] {
+            assert!(!is_server(bad), "{bad}");
         }
     }
 

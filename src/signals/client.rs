@@ -89,6 +89,28 @@ impl Http {
         Self { client }
     }
 
+    /// Gets a document that is signed or public, and has nothing of ours in its request: whoever listens
+    /// or changes it on the way gains nothing, so that plain HTTP will do.
+    ///
+    /// # Errors
+    /// There was no answer `within` that time, or one of another status than 2xx, or a longer one.
+    pub async fn fetch(
+        &self,
+        address: &str,
+        within: Duration,
+        most_bytes: usize,
+    ) -> Result<Bytes, HttpError> {
+        let bad = || HttpError::BadAddress(crate::error::shown(address));
+        let uri: Uri = address.parse().map_err(|_| bad())?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err(bad());
+        }
+        let request = Request::get(uri).body(Full::default());
+        let request = request.map_err(|why| HttpError::Failed(why.to_string()))?;
+        let answer = timeout(within, self.answer(request, most_bytes)).await;
+        answer.unwrap_or(Err(HttpError::TimedOut(within)))
+    }
+
     /// Asks once. An answer of another status than 2xx is an error.
     pub(crate) async fn ask(&self, ask: Ask) -> Result<Bytes, HttpError> {
         let address = secure(&ask.address)?;

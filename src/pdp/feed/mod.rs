@@ -30,13 +30,13 @@ use jiff::SignedDuration;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use kube::api::PartialObjectMeta;
 use kube::runtime::watcher::Config;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use crate::lists::{Lists, Wanted};
 use crate::metrics::Metrics;
 use freshness::{Heartbeat, LEASE, freshness};
 use handed::Handed;
@@ -55,12 +55,16 @@ pub(crate) struct Stores {
     pub(crate) identities: Arc<Store<identity::Seen>>,
     owners: Arc<Store<OwnerFacts>>,
     hops: Arc<Store<Hop>>,
-    domains: Arc<Store<()>>,
+    domains: Arc<Store<Signing>>,
     bundles: Arc<Store<bundle::Seen>>,
     lease: Arc<Store<freshness::Beat>>,
     policies: Arc<Policies>,
     pods: Arc<Store<Owned>>,
 }
+
+/// What is kept of a TrustDomain: the ids of the authorities that sign.
+#[derive(Debug, PartialEq, Eq)]
+struct Signing(Vec<String>);
 
 /// What is kept of a Delegation.
 #[derive(Debug, PartialEq)]
@@ -85,6 +89,8 @@ pub(crate) struct Feed {
     /// Does somebody name agents by their pods?
     pub(crate) by_pods: bool,
     pub(crate) pods: Pods,
+    /// What was revoked before, where an operator serves it.
+    pub(crate) lists: Option<Arc<Lists>>,
     /// Those that the engine has, for whoever tells risks.
     pub(crate) rules: Arc<ArcSwap<Rules>>,
 }
@@ -147,7 +153,7 @@ impl Feed {
         progress: &WatchProgress,
         bound: Duration,
     ) -> Infallible {
-        while !stores.synced() {
+        while !self.complete(stores) {
             sleep(Duration::from_millis(20)).await;
         }
         let watch_bound = Duration::from_secs(self.watch_seconds.into()).mul_f64(WATCH_BOUND);
@@ -176,6 +182,11 @@ impl Feed {
             before = now;
             sleep(EVERY).await;
         }
+    }
+
+    /// Is everything there that answers are made of?
+    pub(crate) fn complete(&self, stores: &Stores) -> bool {
+        stores.synced() && self.lists.as_ref().is_none_or(|it| it.ready())
     }
 
     /// Answers may be others from now on.
@@ -288,12 +299,10 @@ impl Feed {
     }
 
     fn domains(self: &Arc<Self>, stores: &Arc<Stores>, to: &mut Supervisor) {
-        let api: Api<PartialObjectMeta<api::TrustDomain>> = Api::all(self.clients.reads.clone());
+        let api: Api<api::TrustDomain> = Api::all(self.clients.reads.clone());
         let (feed, stores) = (Arc::clone(self), Arc::clone(stores));
         to.spawn("watch trust domains", async move {
-            let reduce = |object: PartialObjectMeta<api::TrustDomain>| {
-                object.metadata.deletion_timestamp.is_none().then_some(())
-            };
+            let reduce = |object| signing(&object);
             let changed = |key: &ObjectKey, _: Option<&_>, _: Option<&_>| {
                 feed.domain_changed(&stores, &key.name);
             };
@@ -325,15 +334,36 @@ impl Feed {
     fn domain_changed(&self, stores: &Stores, name: &str) {
         // Two watches come here: whoever is last has seen both.
         let _one = self.domains.lock();
-        let there = stores.domains.get(&ObjectKey::new(None, name)).is_some();
+        let there = stores.domains.get(&ObjectKey::new(None, name));
         let bundle = ObjectKey::new(Some(&self.namespace), &bundle::config_map(name));
-        let bundle = stores.bundles.get(&bundle).filter(|_| there);
-        match bundle.and_then(|it| bundle::facts(&it)) {
+        let bundle = stores.bundles.get(&bundle).filter(|_| there.is_some());
+        let facts = bundle.and_then(|it| bundle::facts(&it));
+        if let Some(lists) = &self.lists {
+            let wanted = facts.as_ref().zip(there.as_ref());
+            let wanted = wanted.map(|(facts, signing)| Wanted {
+                bundle: Arc::clone(&facts.bundle),
+                keys: Arc::clone(&facts.keys),
+                signing: signing.0.clone(),
+            });
+            lists.set_domain(name, wanted);
+        }
+        match facts {
             Some(facts) => self.engine.world().put_trust_domain(facts),
             None => self.engine.world().remove_trust_domain(name),
         }
         self.changed();
     }
+}
+
+/// `None` for one that is being deleted.
+fn signing(object: &api::TrustDomain) -> Option<Signing> {
+    if object.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let status = object.status.iter();
+    let authorities = status.flat_map(|it| &it.authorities);
+    let active = authorities.filter(|it| it.slot == api::SlotState::Active);
+    Some(Signing(active.map(|it| it.id.clone()).collect()))
 }
 
 impl Stores {

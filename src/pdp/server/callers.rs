@@ -4,20 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use axum::extract::{Request, State};
 use axum::http::HeaderMap;
-use axum::middleware::Next;
-use axum::response::Response;
 use countersign_decision::Caller;
 use countersign_signals::{BearerToken, shown_by};
 use tracing::warn;
 
 use crate::settings::{CallerRule, Rights, TokenFile};
 use crate::token;
-
-/// The SPIFFE ID of the certificate that a connection was opened with.
-#[derive(Debug, Clone)]
-pub(crate) struct PeerId(pub(crate) Arc<str>);
 
 /// The name by which replicas know each other. No other caller may have it.
 pub(crate) const REPLICA: &str = "countersign-decide";
@@ -78,7 +71,8 @@ impl Callers {
         self.tokens.store(Arc::new(read.collect()));
     }
 
-    fn by_id(&self, id: &str) -> Option<Caller> {
+    /// Whether its certificate still counts is asked elsewhere.
+    pub(super) fn by_id(&self, id: &str) -> Option<Caller> {
         let rules = self.rules.iter();
         let mut callers = rules.map(|it| (it, caller(id, it.rights)));
         callers
@@ -86,30 +80,12 @@ impl Callers {
             .map(|it| it.1)
     }
 
-    fn by_token(&self, headers: &HeaderMap) -> Option<Caller> {
+    pub(super) fn by_token(&self, headers: &HeaderMap) -> Option<Caller> {
         let tokens = self.tokens.load();
         let place = shown_by(headers, tokens.iter().map(|it| Some(&it.token)))?;
         let shown = tokens.get(place)?;
         Some(caller(&shown.name, shown.rights))
     }
-}
-
-/// Puts the [`Caller`] into the request's extensions, if it is one. Who isn't is refused by whatever
-/// needs one.
-pub(crate) async fn identify(
-    State(callers): State<Arc<Callers>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let bearer = callers.by_token(request.headers());
-    let id = request.extensions().get::<PeerId>().cloned();
-    let caller = bearer.or_else(|| callers.by_id(&id?.0));
-    // Only ours counts.
-    request.extensions_mut().remove::<Caller>();
-    if let Some(caller) = caller {
-        request.extensions_mut().insert(caller);
-    }
-    next.run(request).await
 }
 
 fn caller(name: &str, rights: Rights) -> Caller {

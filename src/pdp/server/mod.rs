@@ -1,6 +1,10 @@
 //! One server for all protocols: HTTP/1.1 and HTTP/2, over TLS or plain on loopback.
 
 mod callers;
+mod connection;
+mod door;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::convert::Infallible;
@@ -12,31 +16,21 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
-use tower::Service as _;
 use tracing::debug;
 
 pub(crate) use callers::{Callers, REPLICA};
-use callers::{PeerId, identify};
+pub(crate) use connection::Patience;
+pub(crate) use door::Door;
+use door::identify;
 pub(crate) use tls::Tls;
 pub use tls::TlsError;
 
-/// A handshake takes a few milliseconds.
-const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Who sends its headers slower than that is no enforcement point.
-const HEADERS: Duration = Duration::from_secs(10);
 /// No answer takes longer, reading the question included. Streams have begun by then.
 const ANSWER: Duration = Duration::from_secs(10);
-/// Streams of one HTTP/2 connection: more wait.
-const STREAMS: u32 = 1024;
 /// How often files are looked at.
 const RELOAD: Duration = Duration::from_secs(5);
 
@@ -44,15 +38,16 @@ const RELOAD: Duration = Duration::from_secs(5);
 pub(crate) struct Server {
     pub(crate) listener: TcpListener,
     pub(crate) tls: Option<Arc<Tls>>,
-    pub(crate) callers: Arc<Callers>,
+    pub(crate) door: Door,
     pub(crate) max_connections: usize,
+    pub(crate) patience: Patience,
 }
 
 impl Server {
     /// Serves for ever.
     pub(crate) async fn serve(self, router: Router) -> Infallible {
         let router = router
-            .layer(from_fn_with_state(Arc::clone(&self.callers), identify))
+            .layer(from_fn_with_state(self.door.clone(), identify))
             .layer(from_fn(in_time));
         let room = Arc::new(Semaphore::new(self.max_connections));
         let mut connections = JoinSet::new();
@@ -70,10 +65,10 @@ impl Server {
                     continue;
                 }
             };
-            let router = router.clone();
-            let tls = self.tls.clone();
+            let (router, tls) = (router.clone(), self.tls.clone());
+            let (door, patience) = (self.door.clone(), self.patience);
             connections.spawn(async move {
-                if let Err(why) = connection(stream, tls, router).await {
+                if let Err(why) = connection::serve(stream, tls, router, door, patience).await {
                     debug!("a connection ended: {why}");
                 }
                 drop(place);
@@ -91,58 +86,6 @@ pub(crate) async fn reload(tls: Option<Arc<Tls>>, callers: Arc<Callers>) -> Infa
         }
         callers.read_tokens();
     }
-}
-
-async fn connection(
-    stream: TcpStream,
-    tls: Option<Arc<Tls>>,
-    router: Router,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    stream.set_nodelay(true)?;
-    let Some(tls) = tls else {
-        return speak(stream, None, router).await;
-    };
-    let acceptor = TlsAcceptor::from(tls.config());
-    let stream = timeout(HANDSHAKE, acceptor.accept(stream)).await??;
-    let peer = (stream.get_ref().1.peer_certificates())
-        .and_then(|chain| peer_id(chain))
-        .map(|id| PeerId(id.into()));
-    speak(stream, peer, router).await
-}
-
-/// The one SPIFFE ID of a certificate that the handshake has verified.
-fn peer_id(chain: &[rustls_pki_types::CertificateDer<'_>]) -> Option<String> {
-    let leaf = chain.first()?;
-    countersign_authority::spiffe_id_of(leaf).ok()
-}
-
-async fn speak<S>(
-    stream: S,
-    peer: Option<PeerId>,
-    router: Router,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        if let Some(peer) = &peer {
-            request.extensions_mut().insert(peer.clone());
-        }
-        router.clone().call(request)
-    });
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .keep_alive_interval(Duration::from_secs(20));
-    builder
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-        .await
 }
 
 /// Gives up what takes too long.
