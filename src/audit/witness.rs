@@ -130,7 +130,7 @@ impl Witness {
     }
 
     /// Those in the store and those that were, by name.
-    async fn chains(&self) -> Result<BTreeSet<String>, AuditError> {
+    async fn chains(&mut self) -> Result<BTreeSet<String>, AuditError> {
         let mut chains: BTreeSet<String> = self.reader.chains().await?.into_iter().collect();
         chains.extend(self.reader.chains_of_checkpoints().await?);
         chains.extend(self.shared.checkpoints.lock().keys().cloned());
@@ -192,7 +192,7 @@ impl Witness {
 
     /// Where to go on: behind what is sealed, if that is farther than what is known.
     async fn start(
-        &self,
+        &mut self,
         known: Walk,
         segments: &[SegmentRow],
         verifier: &dyn CheckpointVerifier,
@@ -211,7 +211,7 @@ impl Witness {
 
     /// Goes along at most `most` records, and says whether that was all; or what doesn't link.
     async fn stretch(
-        &self,
+        &mut self,
         mut walk: Walk,
         most: u64,
     ) -> Result<Result<(Walk, bool), String>, AuditError> {
@@ -279,7 +279,7 @@ impl Witness {
 
     /// The newest checkpoint of the store that is believed.
     async fn newest_signed(
-        &self,
+        &mut self,
         chain: &str,
         verifier: &dyn CheckpointVerifier,
     ) -> Result<Option<SignedCheckpoint>, AuditError> {

@@ -16,7 +16,7 @@ const CONFIG_MAP: &str = "countersign-audit-checkpoints";
 /// A checkpoint as it was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Anchor {
-    /// The chain's name with `.` for `/`; for people, as the token says it itself.
+    /// The chain's name with `_` for `/`; for people, as the token says it itself.
     pub(crate) name: String,
     pub(crate) token: String,
 }
@@ -71,8 +71,9 @@ impl CheckpointVerifier for Believed {
                 ),
             });
         };
-        // One trust domain must not vouch for another's records.
-        if said.chain.split_once('/').map(|(of, _)| of) != Some(domain.as_str()) {
+        // One trust domain must not vouch for another's records; for those of none, any may.
+        let of = said.chain.split_once('/').map(|(of, _)| of);
+        if of != Some(domain.as_str()) && of != Some("") {
             return Err(format!(
                 "trust domain {domain} signs for chain {:?}",
                 said.chain
@@ -114,6 +115,9 @@ mod tests {
                 .unwrap_err()
                 .contains("signs for")
         );
+        let of_none = believed.verify(&ours.checkpoint("/decide-0", 7)).unwrap();
+        assert_eq!(of_none.chain, "/decide-0");
+        assert!(believed.verify(&theirs.checkpoint("/decide-0", 7)).is_err());
         assert!(believed.verify("junk").is_err());
         assert!(believed.verify("a.!!.b").is_err());
     }

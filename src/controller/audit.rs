@@ -70,6 +70,10 @@ impl Audit {
         self.recalled.store(recalled, Ordering::Release);
     }
 
+    pub(crate) fn is_recalled(&self) -> bool {
+        self.recalled.load(Ordering::Acquire)
+    }
+
     /// Records what is about to be granted. Without its record nothing is.
     pub(crate) async fn granting(&self, entry: Entry) -> Result<(), Refusal> {
         let recorded = self.record(entry).await;
@@ -81,7 +85,7 @@ impl Audit {
 
     async fn record(&self, entry: Entry) -> Result<(), String> {
         self.log.health()?;
-        if !self.recalled.load(Ordering::Acquire) {
+        if !self.is_recalled() {
             return Err("the published checkpoints have not been read yet".to_owned());
         }
         let slow = || "the audit log is slow".to_owned();

@@ -1,5 +1,9 @@
 //! Checkpoints of the audit log: signed with a key of the trust domain, and the newest ones kept
 //! outside the log's database. Who cuts off its end, with whatever rights there, is found out.
+//!
+//! A chain of no trust domain, of decisions about agents that nobody knows, is signed by the first
+//! trust domain by name that has keys, and believed of any: it tells of nobody's agents, and a key of
+//! its own would only be one more to keep.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -24,6 +28,8 @@ const EVERY: Duration = Duration::from_secs(5);
 const LIMIT: Duration = Duration::from_secs(5);
 /// After that they are asked for again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// The ConfigMap's keys and tokens, in bytes: an API server takes a MiB. Room for 1,500 chains.
+const MOST_BYTES: usize = 900 * 1024;
 
 /// Signs with the keys of whatever trust domain the chain belongs to.
 pub(crate) struct Checkpoints {
@@ -41,19 +47,34 @@ impl Checkpoints {
 impl CheckpointSigner for Checkpoints {
     fn sign(&self, trust_domain: &str, head: &Checkpoint) -> Option<String> {
         let ctx = self.ctx.upgrade()?;
-        let domain = ctx.domains.get(trust_domain)?;
-        let keys = domain.keys.as_ref().ok()?;
-        let signer = keys.ring.signer(Purpose::Checkpoints).ok()?;
-        let head = checkpoint::Checkpoint {
-            issued_at: head.time,
-            chain: head.chain.clone(),
-            sequence: head.seq,
-            hash: *head.hash.as_bytes(),
-        };
-        checkpoint::sign(&head, &signer)
-            .inspect_err(|why| warn!("can't sign a checkpoint: {why}"))
-            .ok()
+        if !trust_domain.is_empty() {
+            return sign(&ctx, trust_domain, head);
+        }
+        let mut all = Vec::new();
+        ctx.trust_domains
+            .for_each(|key, _| all.push(key.name.clone()));
+        all.sort_unstable();
+        // Not before all are known: the second would begin at the first record.
+        if all.iter().any(|name| ctx.domains.get(name).is_none()) {
+            return None;
+        }
+        all.iter().find_map(|name| sign(&ctx, name, head))
     }
+}
+
+fn sign(ctx: &Context, trust_domain: &str, head: &Checkpoint) -> Option<String> {
+    let domain = ctx.domains.get(trust_domain)?;
+    let keys = domain.keys.as_ref().ok()?;
+    let signer = keys.ring.signer(Purpose::Checkpoints).ok()?;
+    let head = checkpoint::Checkpoint {
+        issued_at: head.time,
+        chain: head.chain.clone(),
+        sequence: head.seq,
+        hash: *head.hash.as_bytes(),
+    };
+    checkpoint::sign(&head, &signer)
+        .inspect_err(|why| warn!("can't sign a checkpoint: {why}"))
+        .ok()
 }
 
 /// Verifies with the keys of the trust domain in the chain's name.
@@ -84,8 +105,12 @@ fn verify(ctx: &Context, token: &str) -> Result<Checkpoint, String> {
             continue;
         };
         // Its issuer is checked: the keys of one trust domain vouch for no other's chain.
+        let vouches = |chain: &str| {
+            let of = chain.split('/').next();
+            of == Some(&name) || of == Some("")
+        };
         match checkpoint::verify(token, &keys.trusted) {
-            Ok(head) if head.chain.split('/').next() == Some(&name) => {
+            Ok(head) if vouches(&head.chain) => {
                 return Ok(Checkpoint {
                     chain: head.chain,
                     seq: head.sequence,
@@ -101,22 +126,23 @@ fn verify(ctx: &Context, token: &str) -> Result<Checkpoint, String> {
 }
 
 /// Tells the log how far its chains had come by what is published: one that was cut off since is
-/// never signed again.
-async fn recall(ctx: &Context) -> Result<(), String> {
+/// never signed again. Gives what is published.
+async fn recall(ctx: &Context) -> Result<BTreeMap<String, String>, String> {
     let maps: Api<ConfigMap> = Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
     let found = timeout(LIMIT, maps.get_opt(CONFIG_MAP)).await;
     let found = found.map_err(|_| "no answer in time".to_owned())?;
-    let tokens = found.map_err(|why| why.to_string())?;
+    let map = found.map_err(|why| why.to_string())?;
+    let published = map.and_then(|map| map.data).unwrap_or_default();
     let mut floor = Vec::new();
-    for (chain, token) in tokens.and_then(|map| map.data).unwrap_or_default() {
-        match verify(ctx, &token) {
+    for (chain, token) in &published {
+        match verify(ctx, token) {
             Ok(head) => floor.push(head),
             // Of a trust domain that is gone or isn't there yet, or by a key that is distrusted.
             Err(why) => debug!(chain, "a published checkpoint doesn't verify: {why}"),
         }
     }
     ctx.audit.log().set_floor(floor);
-    Ok(())
+    Ok(published)
 }
 
 /// Recalls until that worked: nothing is granted before. Beside all other work, for no end waits.
@@ -128,10 +154,11 @@ pub(crate) async fn recall_first(ctx: &Context) {
     ctx.audit.set_recalled(true);
 }
 
-/// Keeps the newest checkpoints in a ConfigMap: each replica those of its own chains. Never
-/// returns.
+/// Keeps the newest checkpoints in a ConfigMap: the leader those of its own chains, and those that it
+/// has signed of others' chains. Never returns.
 pub(crate) async fn publish(ctx: &Context) {
-    let mut published: BTreeMap<String, String> = BTreeMap::new();
+    let mut published = Vec::new();
+    let mut full = false;
     loop {
         sleep(EVERY).await;
         if !ctx.gate.leads() {
@@ -143,24 +170,76 @@ pub(crate) async fn publish(ctx: &Context) {
         }
         // What is there is known before anything takes its place, also where its trust domain had
         // no keys at the first look.
-        if let Err(why) = recall(ctx).await {
-            debug!("can't read the published checkpoints: {why}");
+        let there = match recall(ctx).await {
+            Ok(there) => there,
+            Err(why) => {
+                debug!("can't read the published checkpoints: {why}");
+                continue;
+            }
+        };
+        let newest = newest_of(ctx); // without what the floor refuses
+        let (news, left_out) = news(&newest, &there);
+        if left_out > 0 && !full {
+            warn!(
+                chains = left_out,
+                "the ConfigMap {CONFIG_MAP} is full: chains that are new are not published. Take those of replicas that are gone out of it, once they were verified"
+            );
+        }
+        full = left_out > 0;
+        if news.is_empty() {
+            published = newest;
             continue;
         }
-        let newest = newest_of(ctx); // without what the floor refuses
-        match put(ctx, &newest).await {
+        match put(ctx, &news).await {
             Ok(()) => published = newest,
             Err(why) => debug!("can't publish checkpoints: {why}"),
         }
     }
 }
 
-/// The newest checkpoint of each chain, by the key that it is published under.
-fn newest_of(ctx: &Context) -> BTreeMap<String, String> {
-    let newest = ctx.audit.log().latest_checkpoints().into_iter();
-    newest
-        .map(|it| (it.checkpoint.chain.replace('/', "."), it.token))
+/// The newest checkpoint of each chain, by the key that it is published under: its own chains first.
+fn newest_of(ctx: &Context) -> Vec<(String, String)> {
+    let log = ctx.audit.log();
+    let mut newest = log.latest_checkpoints();
+    let own = |chain: &str| chain.split('/').nth(1) == Some(log.writer());
+    newest.sort_by_key(|it| !own(&it.checkpoint.chain));
+    let by_key = newest.into_iter();
+    by_key
+        .map(|it| (key(&it.checkpoint.chain), it.token))
         .collect()
+}
+
+/// What a chain's checkpoint is published under. No name of a trust domain has a `_`, so that no two
+/// chains share one.
+fn key(chain: &str) -> String {
+    chain.replacen('/', "_", 1)
+}
+
+/// Those of `newest` that are not `there` yet, and how many don't fit. What is there stays: else
+/// whoever may begin chains could push others out.
+fn news(
+    newest: &[(String, String)],
+    there: &BTreeMap<String, String>,
+) -> (BTreeMap<String, String>, usize) {
+    let mut bytes: usize = there
+        .iter()
+        .map(|(key, token)| key.len() + token.len())
+        .sum();
+    let mut left_out = 0;
+    let mut news = BTreeMap::new();
+    for (key, token) in newest {
+        match there.get(key) {
+            Some(old) if old == token => continue,
+            Some(old) => bytes = bytes.saturating_sub(old.len()) + token.len(),
+            None if bytes + key.len() + token.len() > MOST_BYTES => {
+                left_out += 1;
+                continue;
+            }
+            None => bytes += key.len() + token.len(),
+        }
+        news.insert(key.clone(), token.clone());
+    }
+    (news, left_out)
 }
 
 async fn put(
@@ -188,4 +267,47 @@ async fn put(
     };
     let params = PostParams::default();
     ctx.gate.run(maps.create(&params, &map)).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(letter: char) -> String {
+        letter.to_string().repeat(1024)
+    }
+
+    #[test]
+    fn what_is_published_already_is_not_written_again() {
+        let newest = [("a_w", 'x'), ("b_w", 'y'), ("_w", 'z')];
+        let newest = newest.map(|(key, it)| (key.to_owned(), token(it)));
+        let there = BTreeMap::from([
+            ("a_w".to_owned(), token('x')),
+            ("b_w".to_owned(), token('o')),
+            ("gone_w".to_owned(), token('g')),
+        ]);
+        let (news, left_out) = news(&newest, &there);
+        let keys: Vec<&str> = news.keys().map(String::as_str).collect();
+        assert_eq!((keys.as_slice(), left_out), (&["_w", "b_w"][..], 0));
+    }
+
+    #[test]
+    fn a_full_map_keeps_what_it_has_and_takes_no_new_chain() {
+        let there: BTreeMap<String, String> = (0..890)
+            .map(|n| (format!("d_w-{n:04}"), token('o')))
+            .collect();
+        let newest: Vec<(String, String)> = (880..1000)
+            .map(|n| (format!("d_w-{n:04}"), token('n')))
+            .collect();
+        let (news, left_out) = news(&newest, &there);
+        // 890 of 1,032 bytes leave room for three.
+        assert_eq!((news.len(), left_out), (13, 107));
+        assert!(news.contains_key("d_w-0880") && news.contains_key("d_w-0892"));
+    }
+
+    #[test]
+    fn no_two_chains_are_published_under_one_key() {
+        assert_ne!(key("a/b.c"), key("a.b/c"));
+        assert_eq!(key("/decide-0"), "_decide-0");
+    }
 }

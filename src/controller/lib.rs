@@ -42,6 +42,7 @@ mod task;
 mod task_kind;
 mod trust_domain;
 mod version;
+mod witness;
 mod write;
 
 pub use operator::{AuditSettings, OperatorError, Settings, run};

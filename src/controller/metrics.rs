@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
+use countersign_audit::{Standing, Witnessed};
 use countersign_runtime::Urgency;
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -36,6 +37,7 @@ pub(crate) struct Metrics {
     delegations_ended: Counter,
     audit_available: Gauge,
     audit_waiting: Gauge,
+    audit_chains: Family<State, Gauge>,
     policies: Family<State, Gauge>,
 }
 
@@ -79,6 +81,7 @@ impl Metrics {
             delegations_ended: Counter::default(),
             audit_available: Gauge::default(),
             audit_waiting: Gauge::default(),
+            audit_chains: Family::default(),
             policies: Family::default(),
         };
         let Self {
@@ -97,6 +100,7 @@ impl Metrics {
             delegations_ended,
             audit_available,
             audit_waiting,
+            audit_chains,
             policies,
         } = metrics.clone();
         registry.register_with_unit(
@@ -154,6 +158,11 @@ impl Metrics {
             "audit_waiting",
             "Records of what ended that wait for the audit log",
             audit_waiting,
+        );
+        registry.register(
+            "audit_chains",
+            "Chains of the audit log that others write, such as decision points, by how they stand: what is refused was cut off or rewritten and is not signed any further",
+            audit_chains,
         );
         registry.register(
             "policies",
@@ -243,6 +252,23 @@ impl Metrics {
             ("pending", pending),
         ] {
             let gauge = self.policies.get_or_create(&State { state });
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Chains that others write; all of them.
+    pub(crate) fn witnessed(&self, chains: &[Witnessed]) {
+        for (state, is) in [
+            (
+                "signed",
+                (|it| *it == Standing::Signed) as fn(&Standing) -> bool,
+            ),
+            ("behind", |it| *it == Standing::Behind),
+            ("keyless", |it| *it == Standing::Keyless),
+            ("refused", |it| matches!(it, Standing::Refused(_))),
+        ] {
+            let count = chains.iter().filter(|it| is(&it.standing)).count();
+            let gauge = self.audit_chains.get_or_create(&State { state });
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }

@@ -196,6 +196,10 @@ pub async fn run(
     all.spawn("publish checkpoints", async move {
         crate::checkpoint::publish(&c).await
     });
+    let c = Arc::clone(&ctx);
+    all.spawn("sign what others record", async move {
+        crate::witness::follow(&c).await
+    });
     if let Some(listener) = publisher {
         if let Ok(address) = listener.local_addr() {
             info!(%address, "serving bundles and revocation lists");

@@ -252,7 +252,7 @@ async fn from_cluster(
     }
     let named = chains.iter().filter_map(|it| it.split_once('/'));
     domains.extend(named.map(|(domain, _)| domain.to_owned()));
-    // Records of no trust domain have no signer.
+    // Records of no trust domain are signed for by any.
     for domain in domains.iter().filter(|it| !it.is_empty()) {
         match client.bundle(domain).await {
             Ok(bundle) => believed.add(domain, &bundle)?,

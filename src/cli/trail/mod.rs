@@ -20,7 +20,7 @@ pub(crate) use self::subject::Subject;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use countersign_api::Delegation;
-use countersign_audit::{AuditError, Kind, Reader, Record, TrailStart};
+use countersign_audit::{self as audit, AuditError, Kind, Reader, Record, TrailStart};
 use kube::ResourceExt as _;
 
 use crate::cluster::{Cluster, get, slowly};
@@ -111,13 +111,22 @@ async fn from_log(cluster: &Cluster, url: &str, subject: &Subject) -> anyhow::Re
 /// The trail of `subject`, which has no name of an object any more.
 pub(crate) async fn read(reader: &Reader, subject: Subject) -> Result<Trail, AuditError> {
     let mut subject = subject;
-    // Decisions and certificates are both named by 16 random bytes.
-    if let Subject::Serial(id) = &subject
-        && let Some(decided) = decision(reader, id).await?
-    {
+    let id = match &subject {
+        // Decisions and certificates are both named by 16 random bytes.
+        Subject::Serial(id) => Some(id.clone()),
+        Subject::Record { chain, seq } => (reader.by_position(chain, *seq).await?)
+            .filter(|it| it.entry.kind == Kind::ActionDecided)
+            .map(|it| it.entry.object.uid),
+        _ => None,
+    };
+    let decided = match id {
+        Some(id) => decision(reader, &id).await?,
+        None => None,
+    };
+    if let Some(LastWord { record, .. }) = &decided {
         subject = Subject::Record {
-            chain: decided.position.chain,
-            seq: decided.position.seq,
+            chain: record.position.chain.clone(),
+            seq: record.position.seq,
         };
     }
     let start = match subject.clone() {
@@ -128,16 +137,42 @@ pub(crate) async fn read(reader: &Reader, subject: Subject) -> Result<Trail, Aud
         Subject::Record { chain, seq } => TrailStart::Position { chain, seq },
     };
     let records = reader.trail(&start).await?;
-    Ok(record::trail(&records, &subject))
+    let mut trail = record::trail(&records, &subject);
+    if let Some(decision) = &mut trail.decision {
+        decision.not_given_out = decided.and_then(|it| it.not_given_out);
+    }
+    Ok(trail)
 }
 
-/// The record of the decision with this id.
-pub(crate) async fn decision(reader: &Reader, id: &str) -> Result<Option<Record>, AuditError> {
+/// What the log has of a decision.
+pub(crate) struct LastWord {
+    /// How it was answered.
+    pub(crate) record: Record,
+    /// An allow on record that was never given out, as `<chain>:<seq>`: its commit took longer than an
+    /// answer waits for, so that the answer was a denial.
+    pub(crate) not_given_out: Option<String>,
+}
+
+/// The last word on the decision with this id. Where there are two it is the denial: nothing is allowed
+/// by who has denied it.
+pub(crate) async fn decision(reader: &Reader, id: &str) -> Result<Option<LastWord>, AuditError> {
     let found = reader.by_object_uid(id).await?;
-    let mut decisions = found
+    let decisions = found
         .into_iter()
         .filter(|it| it.entry.kind == Kind::ActionDecided);
-    Ok(decisions.next())
+    let (allows, denials): (Vec<Record>, Vec<Record>) =
+        decisions.partition(|it| it.entry.outcome == audit::Outcome::Allowed);
+    let allow = allows.into_iter().next_back();
+    Ok(match denials.into_iter().next_back() {
+        Some(record) => Some(LastWord {
+            record,
+            not_given_out: allow.as_ref().map(position),
+        }),
+        None => allow.map(|record| LastWord {
+            record,
+            not_given_out: None,
+        }),
+    })
 }
 
 /// Of a Delegation that still is.

@@ -38,6 +38,9 @@ pub(crate) struct Decided {
     pub(crate) reason: String,
     /// `<chain>:<seq>`.
     pub(crate) record: String,
+    /// The same of an allow that is on record too and was never given out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) not_given_out: Option<String>,
 }
 
 /// The identity of an agent.

@@ -128,6 +128,7 @@ fn decision(record: &Record) -> Decided {
         resource: entry.resource.clone().unwrap_or_default(),
         reason: entry.reason.clone(),
         record: position(record),
+        not_given_out: None,
     }
 }
 

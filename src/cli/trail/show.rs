@@ -69,8 +69,10 @@ fn decided(decision: &Decided) -> String {
     } else {
         "denied"
     };
+    let allow = decision.not_given_out.as_ref();
+    let allow = allow.map_or_else(String::new, |it| format!("; never given out: [{it}]"));
     clean(&format!(
-        "decision {}: {verdict} {} on {}, {}, {}  [{}]",
+        "decision {}: {verdict} {} on {}, {}, {}  [{}]{allow}",
         decision.id,
         decision.action,
         decision.resource,

@@ -20,7 +20,7 @@ use self::model::{Why, explained};
 use crate::cluster::slowly;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Format};
-use crate::trail::{self, Subject};
+use crate::trail::{self, LastWord, Subject};
 
 /// Explain a decision: who asked for what, on whose authority, why it was answered as it was, and
 /// what one may do about it
@@ -84,7 +84,7 @@ pub(crate) async fn run(args: &WhyArgs) -> Outcome {
 /// The decision with this id, explained; `None` if the log hasn't got it.
 async fn read(url: &str, id: &str) -> Result<Option<Why>, AuditError> {
     let reader = Reader::open(url).await?;
-    let Some(record) = trail::decision(&reader, id).await? else {
+    let Some(LastWord { record, .. }) = trail::decision(&reader, id).await? else {
         return Ok(None);
     };
     let subject = Subject::Record {

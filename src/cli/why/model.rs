@@ -64,6 +64,9 @@ pub(crate) struct Why {
     pub(crate) advice: String,
     /// Where the log has it: `<chain>:<seq>`.
     pub(crate) record: String,
+    /// The same of an allow that is on record too and was never given out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) not_given_out: Option<String>,
 }
 
 /// The delegation that an agent acted under.
@@ -81,6 +84,7 @@ pub(crate) struct Held {
 /// What `record` and the trail that starts with it say together.
 pub(crate) fn explained(record: &Record, trail: Trail) -> Why {
     let entry = &record.entry;
+    let decided = trail.decision;
     let rested_on = entry.decision.clone().unwrap_or_default();
     let allowed = entry.outcome == Outcome::Allowed;
     let agent = Agent::of(entry.spiffe_id.as_deref());
@@ -118,5 +122,6 @@ pub(crate) fn explained(record: &Record, trail: Trail) -> Why {
         identity: trail.identity,
         gaps: trail.gaps,
         record: position(record),
+        not_given_out: decided.and_then(|it| it.not_given_out),
     }
 }

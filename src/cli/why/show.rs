@@ -18,6 +18,11 @@ pub(crate) fn text(why: &Why) -> String {
     if !why.explanation.is_empty() {
         lines.push(format!("  {}", clean(&why.explanation)));
     }
+    if let Some(allow) = &why.not_given_out {
+        lines.push(clean(&format!(
+            "  record {allow} allows it: it was not known to be stored in time, and was never given out"
+        )));
+    }
     lines.extend(who(why));
     lines.extend(authority(why));
     lines.extend(policies(why));

@@ -191,6 +191,44 @@ fn shown_as_json(why: &Why) -> serde_json::Value {
 }
 
 #[tokio::test]
+async fn a_denial_is_the_last_word_on_an_allow_that_was_never_given_out() {
+    let allow = || decided(DENIED, Outcome::Allowed, "Permitted");
+    let denial = || decided(DENIED, Outcome::Refused, "NotRecorded");
+    for (entries, first, last) in [
+        (
+            [allow(), denial()],
+            "example.org/w-0:1",
+            "example.org/w-0:2",
+        ),
+        (
+            [denial(), allow()],
+            "example.org/w-0:2",
+            "example.org/w-0:1",
+        ),
+    ] {
+        let (_place, url) = log(entries.to_vec()).await;
+        let why = read(&url, DENIED).await.unwrap().unwrap();
+        assert_eq!((why.allowed, &*why.reason), (false, "NotRecorded"));
+        let shown = text(&why);
+        assert!(
+            shown.contains(&format!("record {first} allows it")),
+            "{shown}"
+        );
+        assert!(shown.contains("never given out"), "{shown}");
+        assert_eq!(shown_as_json(&why)["notGivenOut"], first);
+        // However it was found.
+        let reader = countersign_audit::Reader::open(&url).await.unwrap();
+        for subject in [DENIED, first, last] {
+            let subject = crate::trail::Subject::parse(subject).unwrap();
+            let trail = crate::trail::read(&reader, subject).await.unwrap();
+            let decision = trail.decision.unwrap();
+            assert_eq!((decision.allowed, &*decision.record), (false, last));
+            assert_eq!(decision.not_given_out.as_deref(), Some(first));
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_allow_without_a_delegation_has_the_agents_own_authority() {
     let mut entries = chain();
     entries.push(decided(ALLOWED, Outcome::Allowed, "Permitted"));
