@@ -1,0 +1,243 @@
+{{- define "countersign.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels of every object. */}}
+{{- define "countersign.labels" -}}
+app.kubernetes.io/part-of: countersign
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* Labels that select pods; they never change. Takes [root, component]. */}}
+{{- define "countersign.selector" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: {{ default $root.Chart.Name $root.Values.nameOverride }}
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end -}}
+
+{{/* Labels of pods: without the chart's version, which would restart them. Takes [root, component]. */}}
+{{- define "countersign.podLabels" -}}
+app.kubernetes.io/part-of: countersign
+{{ include "countersign.selector" . }}
+{{- end -}}
+
+{{- define "countersign.operatorAccount" -}}
+{{ default (include "countersign.fullname" .) .Values.operator.serviceAccount.name }}
+{{- end -}}
+
+{{- define "countersign.decideAccount" -}}
+{{ default (printf "%s-decide" (include "countersign.fullname" .)) .Values.decide.serviceAccount.name }}
+{{- end -}}
+
+{{- define "countersign.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ default $.Chart.AppVersion .tag }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A database on a volume has one writer; with PostgreSQL another replica stands by. */}}
+{{- define "countersign.operatorReplicas" -}}
+{{- if kindIs "invalid" .Values.operator.replicas -}}
+{{ ternary 1 2 (eq .Values.audit.store "SQLite") }}
+{{- else -}}
+{{ .Values.operator.replicas }}
+{{- end -}}
+{{- end -}}
+
+{{/* Is there a volume: of the database, or of sealed records? Sealing is the operator's. */}}
+{{- define "countersign.operatorVolume" -}}
+{{- if or (eq .Values.audit.store "SQLite") (gt (int .Values.audit.retentionDays) 0) }}true{{ end -}}
+{{- end -}}
+
+{{- define "countersign.decideVolume" -}}
+{{- if eq .Values.audit.store "SQLite" }}true{{ end -}}
+{{- end -}}
+
+{{/* What both components' pods have in common. Takes [root, component's values, component]. */}}
+{{- define "countersign.podSpec" -}}
+{{- $root := index . 0 -}}
+{{- $it := index . 1 -}}
+{{- with $root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+automountServiceAccountToken: true
+enableServiceLinks: false
+terminationGracePeriodSeconds: {{ $it.terminationGracePeriodSeconds }}
+{{- with $it.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  {{- with $root.Values.podSecurity }}
+  {{- range $key := list "runAsUser" "runAsGroup" "fsGroup" }}
+  {{- if not (kindIs "invalid" (index $root.Values.podSecurity $key)) }}
+  {{ $key }}: {{ index $root.Values.podSecurity $key | int64 }}
+  {{- end }}
+  {{- end }}
+  {{- if not (kindIs "invalid" .fsGroup) }}
+  fsGroupChangePolicy: OnRootMismatch
+  {{- end }}
+  {{- end }}
+  seccompProfile:
+    type: RuntimeDefault
+{{- with $it.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $it.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $it.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if $it.affinity }}
+affinity:
+  {{- toYaml $it.affinity | nindent 2 }}
+{{- else if eq $it.antiAffinity "Required" }}
+affinity:
+  podAntiAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      - topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels:
+            {{- include "countersign.selector" (list $root (index . 2)) | nindent 12 }}
+{{- else if eq $it.antiAffinity "Preferred" }}
+affinity:
+  podAntiAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 100
+        podAffinityTerm:
+          topologyKey: kubernetes.io/hostname
+          labelSelector:
+            matchLabels:
+              {{- include "countersign.selector" (list $root (index . 2)) | nindent 14 }}
+{{- end }}
+{{- end -}}
+
+{{- define "countersign.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities:
+  drop: [ALL]
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{/* Who the replica is, and where the audit log is. The name of a StatefulSet's pod is the same after a
+     restart, and no other pod's: what a chain of the audit log wants of its writer. */}}
+{{- define "countersign.env" -}}
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: COUNTERSIGN_AUDIT
+  {{- if eq .Values.audit.store "SQLite" }}
+  value: sqlite:/var/lib/countersign/audit.db
+  {{- else }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.audit.postgreSQL.secretName }}
+      key: {{ .Values.audit.postgreSQL.key }}
+  {{- end }}
+{{- end -}}
+
+{{- define "countersign.volumeClaim" -}}
+- metadata:
+    name: audit
+  spec:
+    accessModes: [ReadWriteOnce]
+    {{- with .Values.audit.volume.storageClassName }}
+    storageClassName: {{ . }}
+    {{- end }}
+    resources:
+      requests:
+        storage: {{ .Values.audit.volume.size }}
+{{- end -}}
+
+{{/* Names and the API server; ports are all that can be told of a Service's backends. */}}
+{{- define "countersign.egress" -}}
+- ports:
+    - port: 53
+      protocol: UDP
+    - port: 53
+      protocol: TCP
+- ports:
+    {{- range .Values.networkPolicy.apiServerPorts }}
+    - port: {{ . }}
+      protocol: TCP
+    {{- end }}
+    {{- if eq .Values.audit.store "PostgreSQL" }}
+    - port: {{ .Values.audit.postgreSQL.port }}
+      protocol: TCP
+    {{- end }}
+{{- with .Values.networkPolicy.extraEgress }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* What the schema can't say. */}}
+{{- define "countersign.check" -}}
+{{- if and .Values.allSecretNamespaces .Values.secretNamespaces -}}
+{{- fail "allSecretNamespaces is every namespace: leave secretNamespaces empty, or set allSecretNamespaces to false" -}}
+{{- end -}}
+{{- if and (eq .Values.audit.store "PostgreSQL") (not .Values.audit.postgreSQL.secretName) -}}
+{{- fail "audit.store is PostgreSQL: name the Secret with its URL in audit.postgreSQL.secretName" -}}
+{{- end -}}
+{{- if eq (int .Values.audit.retentionDays) 1 -}}
+{{- fail "audit.retentionDays must be 0 (for good) or at least 2" -}}
+{{- end -}}
+{{- if .Values.decide.enabled -}}
+{{- with .Values.decide -}}
+{{- if not .tls.secretName -}}
+{{- fail "decide.enabled: questions are asked over TLS; name the Secret with tls.crt and tls.key in decide.tls.secretName" -}}
+{{- end -}}
+{{- if and .callerCA.secretName .callerCA.configMapName -}}
+{{- fail "decide.callerCA: give secretName or configMapName, not both" -}}
+{{- end -}}
+{{- if not (or .callers .tokens) -}}
+{{- fail "decide.enabled: nobody may ask; give decide.callers or decide.tokens" -}}
+{{- end -}}
+{{- $names := list -}}
+{{- range .tokens -}}
+{{- if eq .name "countersign-decide" -}}
+{{- fail "decide.tokens: countersign-decide is the name of the replicas: call the token something else" -}}
+{{- end -}}
+{{- if has .name $names -}}
+{{- fail (printf "decide.tokens: %s is there twice" .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- range .transmitters -}}
+{{- if and .poll (not .tokenSecretName) -}}
+{{- fail (printf "decide.transmitters: %s is polled with a token: name its Secret in tokenSecretName" .issuer) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,39 @@
+-- A delegation that has ended, by its time, its task or a person, did what it was for.
+local hs = { status = "Progressing", message = "the operator has not looked at it yet" }
+if obj.status == nil or obj.status.conditions == nil then
+  return hs
+end
+local is = {}
+for _, condition in ipairs(obj.status.conditions) do
+  if condition.status == "True" then
+    is[condition.type] = condition
+  end
+end
+
+local function answer(status, condition)
+  hs.status = status
+  hs.message = condition.reason .. ": " .. condition.message
+  return hs
+end
+
+-- For good, whatever was written since.
+if is.Completed then
+  return answer("Healthy", is.Completed)
+end
+-- What was said of an older generation counts no more.
+if obj.status.observedGeneration == nil or obj.status.observedGeneration ~= obj.metadata.generation then
+  return hs
+end
+if is.Suspended then
+  return answer("Suspended", is.Suspended)
+end
+if is.Stalled then
+  return answer("Degraded", is.Stalled)
+end
+if is.Reconciling then
+  return answer("Progressing", is.Reconciling)
+end
+if is.Ready then
+  return answer("Healthy", is.Ready)
+end
+return hs

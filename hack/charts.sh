@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Checks the charts and the GitOps files: rendered, linted, compared with what they come from, and installed
+# into a control plane of their own, upgraded and uninstalled. UPDATE=1 writes what is generated anew.
+#
+# Helm and kube-score are Go programs, built once (8 minutes on 2 busy cores) into ~/.cache/countersign/tools.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=hack/tools.sh
+. hack/tools.sh
+
+HELM_VERSION=v4.3.1
+KUBE_SCORE_VERSION=v1.20.0
+# Whose CRDs the monitors and rules are checked against.
+PROMETHEUS_OPERATOR_VERSION=v0.85.0
+
+system=countersign-system
+charts=(charts/countersign-crds charts/countersign)
+rendered=$PWD/target/charts
+helm=$CACHE/tools/helm-$HELM_VERSION/helm
+kube_score=$CACHE/tools/kube-score-$KUBE_SCORE_VERSION/kube-score
+export CGO_ENABLED=0 GOWORK=off GOFLAGS=
+
+main() {
+  command -v go >/dev/null || die "Go 1.26 or newer is missing (https://go.dev/dl): Helm is built with it"
+  tool "$helm" "helm.sh/helm/v4/cmd/helm@$HELM_VERSION"
+  tool "$kube_score" "github.com/zegl/kube-score/cmd/kube-score@$KUBE_SCORE_VERSION"
+  # Helm keeps what it downloads and knows here, and not in the home folder.
+  export HELM_CACHE_HOME=$rendered/helm HELM_CONFIG_HOME=$rendered/helm HELM_DATA_HOME=$rendered/helm
+
+  render
+  say "== compared with what they come from"
+  (cd tests/charts && RENDERED=$rendered go test -count=1 .)
+  [ -z "${UPDATE:-}" ] || { render && (cd tests/charts && UPDATE='' RENDERED=$rendered go test -count=1 .); }
+  refuse_bad_values
+  lint
+  install
+  say "The charts are good ($SECONDS s)."
+}
+
+# tool PROGRAM MODULE@VERSION: builds it once.
+tool() {
+  [ ! -x "$1" ] || return 0
+  say "Building ${1##*/}, once (minutes)…"
+  GOBIN=${1%/*} go install -trimpath -ldflags '-s -w' "$2"
+}
+
+value_sets() { printf '%s\n' charts/countersign/ci/*-values.yaml; }
+
+render() {
+  say "== rendered"
+  mkdir -p "$rendered"
+  "$helm" template countersign-crds charts/countersign-crds -n "$system" >"$rendered/countersign-crds.yaml"
+  "$helm" template countersign charts/countersign -n "$system" >"$rendered/default.yaml"
+  local values set
+  while read -r values; do
+    set=${values##*/}
+    "$helm" template countersign charts/countersign -n "$system" -f "$values" >"$rendered/${set%-values.yaml}.yaml"
+  done < <(value_sets)
+}
+
+lint() {
+  say "== helm lint"
+  "$helm" lint --strict --quiet "${charts[@]}"
+  local values
+  while read -r values; do
+    "$helm" lint --strict --quiet charts/countersign -f "$values"
+  done < <(value_sets)
+  say "== kube-score"
+  # A CPU limit would throttle what must end in time; tags are of releases and don't move.
+  local set
+  for set in default postgresql rights everything; do
+    "$kube_score" score --kubernetes-version v1.36 --ignore-container-cpu-limit --ignore-test container-image-pull-policy \
+      --output-format ci "$rendered/$set.yaml" >"$rendered/score.log" ||
+      die "kube-score: $(grep -E '^\[(CRITICAL|WARNING)' "$rendered/score.log")"
+  done
+}
+
+# refused EXPECTED ARGUMENTS…: rendering fails and says so.
+refused() {
+  local expected=$1
+  shift
+  if "$helm" template countersign charts/countersign -n "$system" "$@" >/dev/null 2>"$rendered/refused.log"; then
+    die "rendered, though it should have been refused: $*"
+  fi
+  grep -qF -- "$expected" "$rendered/refused.log" || die "$*: expected «$expected», got: $(cat "$rendered/refused.log")"
+}
+
+refuse_bad_values() {
+  say "== bad values are refused"
+  local decide=(--set decide.enabled=true --set decide.tls.secretName=t)
+  local asked=("${decide[@]}" --set 'decide.tokens[0].name=a' --set 'decide.tokens[0].secretName=a')
+  refused "at '/operator/replicas': maximum: got 2, want 1" --set operator.replicas=2
+  refused "audit.postgreSQL.secretName" --set audit.store=PostgreSQL
+  refused "value must be one of 'SQLite', 'PostgreSQL'" --set audit.store=MySQL
+  refused "leave secretNamespaces empty" --set allSecretNamespaces=true --set 'secretNamespaces={a}'
+  refused "at '/secretNamespaces/0'" --set 'secretNamespaces={*}'
+  refused "additional properties 'replica' not allowed" --set operator.replica=1
+  refused "must be 0 (for good) or at least 2" --set audit.retentionDays=1
+  refused "decide.tls.secretName" --set decide.enabled=true
+  refused "nobody may ask" "${decide[@]}"
+  refused "not both" "${asked[@]}" --set decide.callerCA.secretName=a --set decide.callerCA.configMapName=b
+  refused "is there twice" "${asked[@]}" --set 'decide.tokens[1].name=a' --set 'decide.tokens[1].secretName=b'
+  refused "the name of the replicas" "${asked[@]}" --set 'decide.tokens[0].name=countersign-decide'
+  refused "value must be one of 'vouches', 'authoritative', 'reports'" "${asked[@]}" --set 'decide.tokens[0].rights={admin}'
+  refused "at '/decide/callers/0/spiffeID'" "${decide[@]}" --set 'decide.callers[0].spiffeID=spiffe://*'
+  refused "is polled with a token" "${asked[@]}" --set 'decide.transmitters[0].issuer=https://i.example' \
+    --set 'decide.transmitters[0].audience=us' --set 'decide.transmitters[0].poll=https://i.example/poll'
+  refused "at '/image/digest'" --set image.digest=latest
+  refused "at '/operator/workers': maximum: got 5,000, want 1,024" --set operator.workers=5000
+  refused "chart requires kubeVersion: >=1.36.0-0" --kube-version 1.35.0
+}
+
+install() {
+  say "== installed, upgraded and uninstalled"
+  local program
+  for program in countersign kubectl-countersign countersign-testbed; do
+    if [ ! -x "target/debug/$program" ]; then
+      need_rust
+      cargo build --workspace --locked --bins
+    fi
+  done
+  need openssl openssl
+  local crds
+  crds=$(go mod download -json "github.com/prometheus-operator/prometheus-operator@$PROMETHEUS_OPERATOR_VERSION" |
+    sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')/example/prometheus-operator-crd
+  target/debug/countersign-testbed run -- env HELM="$helm" RENDERED="$rendered" PROMETHEUS_CRDS="$crds" hack/charts_cluster.sh
+}
+
+main "$@"

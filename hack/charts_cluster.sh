@@ -1,0 +1,258 @@
+#!/usr/bin/env bash
+# Installs the charts into the throwaway control plane of KUBECONFIG, as hack/charts.sh calls it. No node is
+# there to run pods: the programs run here, with the arguments and the rights that the charts give them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=hack/tools.sh
+. hack/tools.sh
+
+system=countersign-system
+work=$(mktemp -d)
+background=()
+
+cleanup() {
+  local status=$?
+  [ "${#background[@]}" = 0 ] || kill "${background[@]}" 2>/dev/null || true
+  wait 2>/dev/null || true
+  if [ "$status" != 0 ]; then tail -n 15 "$work"/*.log >&2 2>/dev/null || true; fi
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+helm() { "$HELM" "$@"; }
+
+# eventually SECONDS COMMAND…: until it succeeds.
+eventually() {
+  local limit=$((SECONDS + $1))
+  shift
+  until "$@" >"$work/eventually.log" 2>&1; do
+    [ "$SECONDS" -lt "$limit" ] || die "never came true: $* ($(tail -n 5 "$work/eventually.log"))"
+    sleep 0.3
+  done
+}
+
+# quietly COMMAND…: it succeeds, without a warning of the API server's.
+quietly() {
+  "$@" >"$work/quietly.log" 2>&1 || die "$*: $(tail -n 20 "$work/quietly.log")"
+  ! grep -i 'warning' "$work/quietly.log" >&2 || die "$*: warned"
+}
+
+main() {
+  # What has to meet a standard is refused where it doesn't, and told.
+  kubectl create namespace "$system" >/dev/null
+  kubectl label namespace "$system" pod-security.kubernetes.io/{enforce,warn}=restricted >/dev/null
+  for name in finance research gateway; do kubectl create namespace "$name" >/dev/null; done
+  kinds_install
+  everything_is_taken
+  operator_installs
+  rights_are_as_meant
+  programs_run
+  upgrades
+  uninstall
+  kustomize
+}
+
+kinds_install() {
+  quietly helm install countersign-crds charts/countersign-crds -n "$system"
+  quietly kubectl wait --for=condition=Established crd -l app.kubernetes.io/part-of=countersign --timeout=30s
+  eventually 20 kubectl get trustdomains,agentowners,taskkinds,agentidentities,delegations,agentpolicies,clusteragentpolicies -A
+  # Where crds/ is applied over it, nothing changes and nobody is in conflict.
+  quietly kubectl diff --server-side -f crds/
+}
+
+everything_is_taken() {
+  local kind set
+  for kind in servicemonitors podmonitors prometheusrules; do
+    quietly kubectl apply --server-side -f "$PROMETHEUS_CRDS/monitoring.coreos.com_$kind.yaml"
+    quietly kubectl wait --for=condition=Established "crd/$kind.monitoring.coreos.com" --timeout=30s
+  done
+  eventually 20 kubectl get servicemonitors,podmonitors,prometheusrules -A
+  # A dry run makes no account, which the pod of the test must have.
+  quietly kubectl create serviceaccount countersign-test -n "$system"
+  quietly kubectl create serviceaccount identities-test -n "$system"
+  for set in default rights postgresql everything all-secrets; do
+    quietly kubectl apply --server-side --dry-run=server --validate=strict -f "$RENDERED/$set.yaml"
+  done
+  quietly kubectl delete serviceaccount countersign-test identities-test -n "$system"
+}
+
+operator_installs() {
+  # The TLS of the decision point, and tokens: where the chart mounts them, and here for the programs.
+  mkdir -p "$work"/etc/{tls,callers,tokens,peer,peer-ca,transmitters,falco}
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=decide \
+    -addext "subjectAltName=DNS:countersign-decide.$system.svc,DNS:localhost" \
+    -keyout "$work/etc/tls/tls.key" -out "$work/etc/tls/tls.crt" 2>/dev/null
+  cp "$work/etc/tls/tls.crt" "$work/etc/callers/ca.crt"
+  cp "$work/etc/tls/tls.crt" "$work/etc/peer-ca/ca.crt"
+  local token
+  for token in tokens/kubectl tokens/ledger peer/token transmitters/0 transmitters/1 falco/token; do
+    openssl rand -hex 32 >"$work/etc/$token"
+  done
+  helm install countersign charts/countersign -n "$system" -f charts/countersign/ci/everything-values.yaml >"$work/notes.log"
+  grep -q 'helm test countersign' "$work/notes.log" || die "the notes don't say what to do next"
+  # The real controllers make the pods, and Pod Security lets them in.
+  local pod
+  for pod in countersign-operator-0 countersign-decide-0 countersign-decide-1; do
+    eventually 30 kubectl get pod "$pod" -n "$system"
+  done
+  quietly kubectl get pvc audit-countersign-operator-0 audit-countersign-decide-1 -n "$system"
+}
+
+# can YES-OR-NO WHO ARGUMENTS…
+can() {
+  local expected=$1 who=$2 said
+  shift 2
+  said=$(kubectl auth can-i "$@" --as="$who" 2>/dev/null || true)
+  [ "$said" = "$expected" ] || die "$who may $*: $said, and it should be $expected"
+}
+
+may() { [ "$(kubectl auth can-i "$@" 2>/dev/null)" = yes ]; }
+
+rights_are_as_meant() {
+  local role
+  for role in view edit admin; do
+    kubectl create rolebinding "$role" -n finance --clusterrole="$role" --user="$role" >/dev/null
+  done
+  eventually 20 may create agentpolicies.countersign.dev -n finance --as=admin # roles are aggregated in the background
+  eventually 20 may get delegations.countersign.dev -n finance --as=view
+  local all=countersign.dev
+  can yes view list "agentidentities.$all" -n finance
+  can no view create "agentidentities.$all" -n finance
+  can yes edit create "delegations.$all" -n finance
+  can no edit create "agentpolicies.$all" -n finance
+  can no edit create "agentidentities.$all" -n research
+  for role in view edit admin; do
+    can no "$role" update "agentidentities.$all" --subresource=status -n finance
+    can no "$role" patch "agentpolicies.$all" --subresource=status -n finance
+    can no "$role" delegate "agentidentities.$all/planner" -n finance
+    can no "$role" bind "agentowners.$all/alice"
+    can no "$role" create "trustdomains.$all"
+  done
+  local operator=system:serviceaccount:$system:countersign decide=system:serviceaccount:$system:countersign-decide
+  eventually 20 may watch jobs.batch -n finance "--as=$operator"
+  can yes "$operator" list secrets -n finance
+  can yes "$operator" list secrets -n research
+  can no "$operator" list secrets -n gateway
+  can no "$operator" delete secrets -n "$system"
+  can no "$operator" update jobs.batch -n finance
+  can no "$operator" update "agentidentities.$all" -n finance
+  can no "$decide" get secrets -n "$system"
+  can no "$decide" get secrets -n finance
+  can no "$decide" update "agentidentities.$all" -n finance
+}
+
+# arguments WORKLOAD CONTAINER-INDEX: of the program, for this machine.
+arguments() {
+  kubectl get "$1" -n "$system" -o jsonpath='{range .spec.template.spec.containers[0].args[*]}{@}{"\n"}{end}' |
+    sed -e "s|/etc/countersign/|$work/etc/|" -e "s|/var/lib/countersign/|$work/|" -e 's|=0\.0\.0\.0:[0-9]*|=127.0.0.1:0|' \
+      -e '/^--peer=/d' -e '/^--transmitter=/d'
+}
+
+# account NAME: writes a kubeconfig for the ServiceAccount.
+account() {
+  local token
+  token=$(kubectl create token "$1" -n "$system")
+  kubectl config view --raw --flatten -o json | jq --arg token "$token" '.users[0].user = {token: $token}' >"$work/$1.kubeconfig"
+}
+
+# listens LOG FIELD: the port of /readyz.
+pages() {
+  local pid=$1 port
+  for port in $(ss -Hltnp 2>/dev/null | sed -n "s/.*127\.0\.0\.1:\([0-9]*\) .*pid=$pid,.*/\1/p"); do
+    curl -fsS -m 2 "http://127.0.0.1:$port/readyz" 2>/dev/null && return 0
+  done
+  return 1
+}
+
+programs_run() {
+  need jq jq
+  need curl curl
+  need ss iproute2
+  local -a args
+  account countersign
+  mapfile -t args < <(arguments statefulset/countersign-operator)
+  KUBECONFIG=$work/countersign.kubeconfig POD_NAMESPACE=$system POD_NAME=countersign-operator-0 \
+    COUNTERSIGN_AUDIT=sqlite:$work/operator.db target/debug/countersign "${args[@]}" >"$work/operator.log" 2>&1 &
+  local operator=$!
+  background+=("$operator")
+  eventually 30 pages "$operator"
+  eventually 20 kubectl apply --server-side -f examples/10-trust-domain.yaml -f examples/20-owner.yaml -f examples/30-namespace.yaml
+  quietly kubectl wait td/example.org --for=condition=Ready --timeout=30s
+  quietly kubectl wait td/example.org --for=condition=PoliciesInstalled --timeout=30s
+
+  account countersign-decide
+  mapfile -t args < <(arguments statefulset/countersign-decide)
+  KUBECONFIG=$work/countersign-decide.kubeconfig POD_NAMESPACE=$system POD_NAME=countersign-decide-0 \
+    COUNTERSIGN_AUDIT=sqlite:$work/decide.db target/debug/countersign "${args[@]}" >"$work/decide.log" 2>&1 &
+  background+=("$!")
+  eventually 40 pages "$!"
+
+  # What `helm test` does in a pod: its account, its arguments. Its account is made by the hook alone.
+  helm template countersign charts/countersign -n "$system" --show-only templates/tests/status.yaml >"$work/test.yaml"
+  eventually 10 kubectl apply --server-side -f "$work/test.yaml" # the pod comes before its account in it
+  account countersign-test
+  mapfile -t args < <(kubectl get pod countersign-test -n "$system" -o jsonpath='{range .spec.containers[0].args[*]}{@}{"\n"}{end}')
+  eventually 30 env KUBECONFIG="$work/countersign-test.kubeconfig" target/debug/kubectl-countersign "${args[@]}"
+  kubectl delete -f "$work/test.yaml" --now >/dev/null
+
+  ! grep -i forbidden "$work"/{operator,decide}.log >&2 || die "a right is missing"
+}
+
+field() { kubectl get "$1" "${@:3}" -o "jsonpath=$2"; }
+
+upgrades() {
+  # A newer chart of the kinds: what it changes arrives, which a folder crds/ of a chart never would.
+  cp -r charts/countersign-crds "$work/newer"
+  sed -i 's/^version: .*/version: 0.2.0/' "$work/newer/Chart.yaml"
+  sed -i 's/description: Who answers for the agent$/description: Who answers for it/' "$work/newer/templates/agentidentities.countersign.dev.yaml"
+  quietly helm upgrade countersign-crds "$work/newer" -n "$system"
+  local column='{.spec.versions[0].additionalPrinterColumns[0].description}'
+  [ "$(field crd/agentidentities.countersign.dev "$column")" = "Who answers for it" ] || die "the upgrade didn't reach the CRD"
+  quietly helm upgrade countersign-crds charts/countersign-crds -n "$system"
+  quietly kubectl diff --server-side -f crds/
+  quietly kubectl wait td/example.org --for=condition=PoliciesInstalled --timeout=5s
+
+  # Aggregated roles are filled by now, and nobody is in conflict about it. Twice is as once.
+  local values=(-f charts/countersign/ci/everything-values.yaml --set operator.workers=16)
+  quietly helm upgrade countersign charts/countersign -n "$system" "${values[@]}"
+  [[ "$(field statefulset/countersign-operator '{.spec.template.spec.containers[0].args}' -n "$system")" == *--workers=16* ]] ||
+    die "the upgrade didn't reach the operator"
+  local before after
+  before=$(field statefulset/countersign-operator '{.metadata.generation}' -n "$system")
+  quietly helm upgrade countersign charts/countersign -n "$system" "${values[@]}"
+  after=$(field statefulset/countersign-operator '{.metadata.generation}' -n "$system")
+  [ "$before" = "$after" ] || die "the same values changed the operator"
+  # Another team's choice, and back: from SQLite to two replicas would be another claim, which a StatefulSet
+  # refuses; the notes of docs/install.md say how.
+  quietly helm rollback countersign 1 -n "$system"
+}
+
+uninstall() {
+  quietly helm uninstall countersign -n "$system"
+  quietly helm uninstall countersign-crds -n "$system"
+  quietly kubectl get crd agentidentities.countersign.dev
+  quietly kubectl get validatingadmissionpolicy countersign-check-requester
+  quietly kubectl get td/example.org agentowner/alice
+  quietly kubectl get secret example.org-authority -n "$system"
+  quietly kubectl get pvc audit-countersign-operator-0 -n "$system"
+  [ -z "$(kubectl get clusterroles,clusterrolebindings,flowschemas -l app.kubernetes.io/instance=countersign -o name)" ] ||
+    die "something of the operator's stayed"
+  # And a new installation goes on with them.
+  quietly helm install countersign-crds charts/countersign-crds -n "$system"
+  quietly helm install countersign charts/countersign -n "$system"
+  quietly helm uninstall countersign -n "$system"
+}
+
+kustomize() {
+  kubectl delete namespace "$system" --wait=false >/dev/null
+  eventually 60 gone "namespace/$system"
+  quietly kubectl kustomize deploy/kustomize
+  # Once for the namespace, which a dry run can't make.
+  quietly kubectl apply --server-side --force-conflicts -k deploy/kustomize
+  quietly kubectl diff --server-side --force-conflicts -k deploy/kustomize
+  eventually 30 kubectl get pod countersign-operator-0 -n "$system"
+}
+
+gone() { [ -z "$(kubectl get "$1" --ignore-not-found -o name)" ]; }
+
+main "$@"
