@@ -35,6 +35,8 @@ pub struct EnvoyConfig {
     pub key_pem: String,
     /// Who doesn't show a certificate of one of these doesn't get in. PEM.
     pub client_roots_pem: String,
+    /// Unless everybody does.
+    pub clients: EnvoyClients,
     /// Where requests go; HTTP/1.1 without TLS.
     pub upstream: SocketAddr,
     /// Who decides; `None`: whoever gets in may.
@@ -43,6 +45,17 @@ pub struct EnvoyConfig {
     pub routes: Vec<EnvoyRoute>,
     /// Worker threads.
     pub concurrency: u16,
+}
+
+/// Whom Envoy lets in before anything is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EnvoyClients {
+    /// Who shows a certificate that verifies.
+    #[default]
+    Verified,
+    /// Everybody: with a certificate that doesn't verify, which is passed on as any other, and without
+    /// one. What is left to stop them is the decision.
+    Anybody,
 }
 
 /// Whom Envoy asks, by gRPC.
@@ -121,6 +134,7 @@ impl EnvoyConfig {
             certificate_pem: certificate_pem.into(),
             key_pem: key_pem.into(),
             client_roots_pem: client_roots_pem.into(),
+            clients: EnvoyClients::Verified,
             upstream,
             decisions: None,
             routes: vec![EnvoyRoute {
@@ -149,6 +163,13 @@ impl EnvoyConfig {
         if let Some(decisions) = &mut self.decisions {
             decisions.token = Some(token.to_owned());
         }
+        self
+    }
+
+    /// Letting everybody in, with whatever certificate or without one.
+    #[must_use]
+    pub fn open_to_anybody(mut self) -> Self {
+        self.clients = EnvoyClients::Anybody;
         self
     }
 

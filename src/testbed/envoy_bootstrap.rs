@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::envoy::{EnvoyConfig, EnvoyDecisions, EnvoyRoute};
+use crate::envoy::{EnvoyClients, EnvoyConfig, EnvoyDecisions, EnvoyRoute};
 
 /// Where an Envoy listens, on loopback.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +42,7 @@ pub(crate) fn bootstrap(config: &EnvoyConfig, dir: &Path, ports: Ports) -> Value
                 "name": "agents",
                 "address": loopback(ports.agents),
                 "filter_chains": [{
-                    "transport_socket": downstream_tls(dir),
+                    "transport_socket": downstream_tls(config.clients, dir),
                     "filters": [connection_manager(config, dir)],
                 }],
             }],
@@ -51,19 +51,26 @@ pub(crate) fn bootstrap(config: &EnvoyConfig, dir: &Path, ports: Ports) -> Value
     })
 }
 
-fn downstream_tls(dir: &Path) -> Value {
+fn downstream_tls(clients: EnvoyClients, dir: &Path) -> Value {
+    let (required, verification) = match clients {
+        EnvoyClients::Verified => (true, "VERIFY_TRUST_CHAIN"),
+        EnvoyClients::Anybody => (false, "ACCEPT_UNTRUSTED"),
+    };
     json!({
         "name": "envoy.transport_sockets.tls",
         "typed_config": {
             "@type": type_url("extensions.transport_sockets.tls.v3.DownstreamTlsContext"),
-            "require_client_certificate": true,
+            "require_client_certificate": required,
             "common_tls_context": {
                 "alpn_protocols": ["h2", "http/1.1"],
                 "tls_certificates": [{
                     "certificate_chain": in_file(dir, file::CERTIFICATE),
                     "private_key": in_file(dir, file::KEY),
                 }],
-                "validation_context": { "trusted_ca": in_file(dir, file::CLIENT_ROOTS) },
+                "validation_context": {
+                    "trusted_ca": in_file(dir, file::CLIENT_ROOTS),
+                    "trust_chain_verification": verification,
+                },
             },
         },
     })

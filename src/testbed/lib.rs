@@ -55,7 +55,7 @@ mod proxy_state;
 pub use binaries::{Binaries, KUBERNETES_VERSION};
 pub use control_plane::{ControlPlane, Options, shared};
 pub use envoy::{
-    Envoy, EnvoyConfig, EnvoyDecisions, EnvoyDecisionsTls, EnvoyRoute, SanType,
+    Envoy, EnvoyClients, EnvoyConfig, EnvoyDecisions, EnvoyDecisionsTls, EnvoyRoute, SanType,
     program as envoy_program,
 };
 pub use envoy_binary::ENVOY_VERSION;

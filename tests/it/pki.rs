@@ -4,13 +4,17 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, ServerConfig,
+    SignatureScheme,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
@@ -176,6 +180,17 @@ fn server_config(credential: &Credential) -> ServerConfig {
 }
 
 pub(crate) fn client_config(credential: &Credential) -> ClientConfig {
+    trusting(credential)
+        .with_client_auth_cert(certificates(&credential.chain), key(credential))
+        .unwrap()
+}
+
+/// One that trusts the same and shows nothing.
+pub(crate) fn anonymous_config(credential: &Credential) -> ClientConfig {
+    trusting(credential).with_no_client_auth()
+}
+
+fn trusting(credential: &Credential) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let verifier = AnyOfTheTrustDomain {
         roots: roots(credential),
         provider: provider(),
@@ -185,8 +200,6 @@ pub(crate) fn client_config(credential: &Credential) -> ClientConfig {
         .unwrap()
         .dangerous() // SPIFFE: the chain counts, the host name doesn't
         .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_auth_cert(certificates(&credential.chain), key(credential))
-        .unwrap()
 }
 
 fn spiffe_id(chain: &[CertificateDer<'_>]) -> String {

@@ -1,10 +1,16 @@
 //! Decisions, from objects in a real cluster to answers on the wire.
 
+mod backend;
+mod brought;
 mod connection;
 mod counts;
 pub(crate) mod decider;
 mod envoy;
+mod forger;
+mod gate;
 mod life;
+mod peers;
+mod plugin;
 mod restarts;
 mod revocation;
 pub(crate) mod setting;
