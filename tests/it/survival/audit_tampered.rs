@@ -137,7 +137,7 @@ async fn an_operator_whose_log_is_truncated_says_so_and_grants_nothing() {
 }
 
 /// Runs statements as somebody with a shell does; `None`, and a word on it, who has no `sqlite3`.
-fn sql(file: &std::path::Path, statements: &str) -> Option<()> {
+pub(super) fn sql(file: &std::path::Path, statements: &str) -> Option<()> {
     let Ok(output) = Command::new("sqlite3").arg(file).arg(statements).output() else {
         eprintln!("SKIPPED: there is no sqlite3 (Debian: sqlite3)");
         return None;

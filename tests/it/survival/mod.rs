@@ -27,4 +27,5 @@ mod postgres;
 pub(crate) mod record;
 mod rotation;
 mod sightings;
+mod signed;
 mod silence;
