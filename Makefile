@@ -28,6 +28,10 @@ soak: ## A mixed load for hours, nothing of which may grow or go wrong (SOAK_SEC
 lint: ## Format, clippy, rustdoc and cargo deny alone
 	@hack/lint.sh
 
+.PHONY: charts
+charts: ## Check the Helm charts, the Kustomize base and Argo CD's health scripts, on a control plane too
+	@hack/charts.sh
+
 .PHONY: bench
 bench: ## Measure against the raw limit; table and target/bench/results.json (ONLY=name,… QUICK=1)
 	@hack/bench.sh

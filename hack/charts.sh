@@ -2,6 +2,8 @@
 # Checks the charts and the GitOps files: rendered, linted, compared with what they come from, and installed
 # into a control plane of their own, upgraded and uninstalled. UPDATE=1 writes what is generated anew.
 #
+# PROGRAMS names a folder that has our programs, built; otherwise they are built first.
+#
 # Helm and kube-score are Go programs, built once (8 minutes on 2 busy cores) into ~/.cache/countersign/tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -112,18 +114,15 @@ refuse_bad_values() {
 
 install() {
   say "== installed, upgraded and uninstalled"
-  local program
-  for program in countersign kubectl-countersign countersign-testbed; do
-    if [ ! -x "target/debug/$program" ]; then
-      need_rust
-      cargo build --workspace --locked --bins
-    fi
-  done
+  if [ -z "${PROGRAMS:-}" ]; then
+    need_rust
+    cargo build --workspace --locked --bins
+  fi
   need openssl openssl
   local crds
   crds=$(go mod download -json "github.com/prometheus-operator/prometheus-operator@$PROMETHEUS_OPERATOR_VERSION" |
     sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')/example/prometheus-operator-crd
-  target/debug/countersign-testbed run -- env HELM="$helm" RENDERED="$rendered" PROMETHEUS_CRDS="$crds" hack/charts_cluster.sh
+  "${PROGRAMS:-target/debug}/countersign-testbed" run -- env HELM="$helm" RENDERED="$rendered" PROMETHEUS_CRDS="$crds" hack/charts_cluster.sh
 }
 
 main "$@"

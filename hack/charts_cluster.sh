@@ -9,12 +9,14 @@ cd "$(dirname "$0")/.."
 system=countersign-system
 work=$(mktemp -d)
 background=()
+lists= # where the operator serves revocation lists
+programs=${PROGRAMS:-target/debug}
 
 cleanup() {
   local status=$?
   [ "${#background[@]}" = 0 ] || kill "${background[@]}" 2>/dev/null || true
   wait 2>/dev/null || true
-  if [ "$status" != 0 ]; then tail -n 15 "$work"/*.log >&2 2>/dev/null || true; fi
+  if [ "$status" != 0 ]; then tail -n 15 "$work"/{operator,decide}.log 2>/dev/null | cut -c1-300 >&2 || true; fi
   rm -rf "$work"
 }
 trap cleanup EXIT
@@ -141,11 +143,11 @@ rights_are_as_meant() {
   can no "$decide" update "agentidentities.$all" -n finance
 }
 
-# arguments WORKLOAD CONTAINER-INDEX: of the program, for this machine.
+# arguments WORKLOAD: of the program, for this machine.
 arguments() {
   kubectl get "$1" -n "$system" -o jsonpath='{range .spec.template.spec.containers[0].args[*]}{@}{"\n"}{end}' |
     sed -e "s|/etc/countersign/|$work/etc/|" -e "s|/var/lib/countersign/|$work/|" -e 's|=0\.0\.0\.0:[0-9]*|=127.0.0.1:0|' \
-      -e '/^--peer=/d' -e '/^--transmitter=/d'
+      -e '/^--peer=/d' -e '/^--transmitter=/d' -e "s|^--lists=.*|--lists=$lists|"
 }
 
 # account NAME: writes a kubeconfig for the ServiceAccount.
@@ -155,7 +157,7 @@ account() {
   kubectl config view --raw --flatten -o json | jq --arg token "$token" '.users[0].user = {token: $token}' >"$work/$1.kubeconfig"
 }
 
-# listens LOG FIELD: the port of /readyz.
+# pages PID: does one of its ports say that it is ready?
 pages() {
   local pid=$1 port
   for port in $(ss -Hltnp 2>/dev/null | sed -n "s/.*127\.0\.0\.1:\([0-9]*\) .*pid=$pid,.*/\1/p"); do
@@ -172,7 +174,7 @@ programs_run() {
   account countersign
   mapfile -t args < <(arguments statefulset/countersign-operator)
   KUBECONFIG=$work/countersign.kubeconfig POD_NAMESPACE=$system POD_NAME=countersign-operator-0 \
-    COUNTERSIGN_AUDIT=sqlite:$work/operator.db target/debug/countersign "${args[@]}" >"$work/operator.log" 2>&1 &
+    COUNTERSIGN_AUDIT=sqlite:$work/operator.db "$programs/countersign" "${args[@]}" >"$work/operator.log" 2>&1 &
   local operator=$!
   background+=("$operator")
   eventually 30 pages "$operator"
@@ -180,10 +182,14 @@ programs_run() {
   quietly kubectl wait td/example.org --for=condition=Ready --timeout=30s
   quietly kubectl wait td/example.org --for=condition=PoliciesInstalled --timeout=30s
 
+  # The decision point reads its lists, as it would by the Services' names.
+  lists=$(sed -n 's/.*"serving bundles and revocation lists","address":"\([^"]*\)".*/http:\/\/\1/p' "$work/operator.log")
+  [ -n "$lists" ] || die "the operator doesn't say where it serves lists"
+
   account countersign-decide
   mapfile -t args < <(arguments statefulset/countersign-decide)
   KUBECONFIG=$work/countersign-decide.kubeconfig POD_NAMESPACE=$system POD_NAME=countersign-decide-0 \
-    COUNTERSIGN_AUDIT=sqlite:$work/decide.db target/debug/countersign "${args[@]}" >"$work/decide.log" 2>&1 &
+    COUNTERSIGN_AUDIT=sqlite:$work/decide.db "$programs/countersign" "${args[@]}" >"$work/decide.log" 2>&1 &
   background+=("$!")
   eventually 40 pages "$!"
 
@@ -192,7 +198,7 @@ programs_run() {
   eventually 10 kubectl apply --server-side -f "$work/test.yaml" # the pod comes before its account in it
   account countersign-test
   mapfile -t args < <(kubectl get pod countersign-test -n "$system" -o jsonpath='{range .spec.containers[0].args[*]}{@}{"\n"}{end}')
-  eventually 30 env KUBECONFIG="$work/countersign-test.kubeconfig" target/debug/kubectl-countersign "${args[@]}"
+  eventually 30 env KUBECONFIG="$work/countersign-test.kubeconfig" "$programs/kubectl-countersign" "${args[@]}"
   kubectl delete -f "$work/test.yaml" --now >/dev/null
 
   ! grep -i forbidden "$work"/{operator,decide}.log >&2 || die "a right is missing"
@@ -228,6 +234,9 @@ upgrades() {
 }
 
 uninstall() {
+  kill "${background[@]}"
+  wait "${background[@]}" 2>/dev/null || true
+  background=()
   quietly helm uninstall countersign -n "$system"
   quietly helm uninstall countersign-crds -n "$system"
   quietly kubectl get crd agentidentities.countersign.dev
@@ -251,6 +260,9 @@ kustomize() {
   quietly kubectl apply --server-side --force-conflicts -k deploy/kustomize
   quietly kubectl diff --server-side --force-conflicts -k deploy/kustomize
   eventually 30 kubectl get pod countersign-operator-0 -n "$system"
+  # Kinds that were applied without Helm become Helm's.
+  kubectl annotate crd/taskkinds.countersign.dev meta.helm.sh/release-name- meta.helm.sh/release-namespace- >/dev/null
+  quietly helm install countersign-crds charts/countersign-crds -n "$system" --take-ownership
 }
 
 gone() { [ -z "$(kubectl get "$1" --ignore-not-found -o name)" ]; }
