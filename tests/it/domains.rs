@@ -39,36 +39,44 @@ async fn credential(space: &Space) -> Credential {
     Credential::of(&space.secret(SECRET).await.unwrap())
 }
 
-fn active(domain: &TrustDomain) -> String {
+pub(crate) fn active(domain: &TrustDomain) -> String {
     let authorities = &domain.status.as_ref().unwrap().authorities;
     let active = authorities.iter().find(|it| it.slot == SlotState::Active);
     active.map_or_else(String::new, |it| it.id.clone())
 }
 
 /// A root and an issuing authority below it, in PEM: chain, key, root.
-struct Own {
-    chain: String,
+pub(crate) struct Own {
+    pub(crate) chain: String,
     key: String,
-    root: String,
+    pub(crate) root: String,
+    issuer: Issuer<'static, KeyPair>,
 }
 
 impl Own {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let root_key = KeyPair::generate().unwrap();
         let root = params(&format!("{name} root"));
         let root_pem = root.self_signed(&root_key).unwrap().pem();
-        let issuer = Issuer::new(root, root_key);
-        let key = KeyPair::generate().unwrap();
-        let issuing = params(&format!("{name} issuing"));
-        let chain = issuing.signed_by(&key, &issuer).unwrap().pem();
-        Self {
-            chain,
-            key: key.serialize_pem(),
+        let mut own = Self {
+            chain: String::new(),
+            key: String::new(),
             root: root_pem,
-        }
+            issuer: Issuer::new(root, root_key),
+        };
+        own.renew(name);
+        own
     }
 
-    fn secret(&self, name: &str, labels: &Value) -> Value {
+    /// Another issuing authority below the same root.
+    pub(crate) fn renew(&mut self, name: &str) {
+        let key = KeyPair::generate().unwrap();
+        let issuing = params(&format!("{name} issuing"));
+        self.chain = issuing.signed_by(&key, &self.issuer).unwrap().pem();
+        self.key = key.serialize_pem();
+    }
+
+    pub(crate) fn secret(&self, name: &str, labels: &Value) -> Value {
         json!({
             "metadata": {"name": name, "labels": labels},
             "stringData": {"tls.crt": self.chain, "tls.key": self.key, "ca.crt": self.root},
@@ -85,7 +93,7 @@ fn params(name: &str) -> CertificateParams {
     params
 }
 
-fn by_secret(name: &str) -> Value {
+pub(crate) fn by_secret(name: &str) -> Value {
     json!({"spec": {"authority": {"builtIn": null, "secretRef": {"name": name}}}})
 }
 

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use countersign_authority::Bundle;
+use countersign_authority::{AuthorityCertificate, Bundle};
+use jiff::Timestamp;
 use k8s_openapi::api::certificates::v1::{ClusterTrustBundle, ClusterTrustBundleSpec};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt as _;
@@ -17,6 +18,9 @@ use crate::write::WriteError;
 
 /// The signer that ClusterTrustBundles are published for.
 const SIGNER_NAME: &str = "countersign.dev/agent";
+/// The key of the authorities below the roots, by which a leaf that is shown alone is led up to one.
+/// Absent where there are none.
+const INTERMEDIATES: &str = "intermediates.crt";
 /// Digest of the bundle that is published.
 const DIGEST_ANNOTATION: &str = "countersign.dev/bundle-digest";
 
@@ -29,7 +33,7 @@ pub(crate) struct Published {
     pub(crate) trouble: Option<Refusal>,
 }
 
-/// Publishes `bundle`, where it isn't published already.
+/// Publishes `bundle`, where it isn't published already, without the authorities in `distrusted`.
 ///
 /// What can't be read or written is told and tried again at the next pass; it keeps nobody from
 /// signing.
@@ -38,6 +42,7 @@ pub(crate) async fn publish(
     domain: &str,
     bundle: &Bundle,
     keys: SigningKeys<'_>,
+    distrusted: &[String],
 ) -> Published {
     let unread = |why: kube::Error| {
         Some(Refusal {
@@ -45,7 +50,7 @@ pub(crate) async fn publish(
             message: format!("can't read what is published: {why}"),
         })
     };
-    let config_map = publish_config_map(ctx, domain, bundle, keys).await;
+    let config_map = publish_config_map(ctx, domain, bundle, keys, distrusted).await;
     let (config_map, document) = match config_map {
         Ok(Ok(document)) => (None, Some(document)),
         Ok(Err(why)) => (Some(why), None),
@@ -82,19 +87,33 @@ async fn publish_config_map(
     domain: &str,
     bundle: &Bundle,
     keys: SigningKeys<'_>,
+    distrusted: &[String],
 ) -> kube::Result<Result<Document, Refusal>> {
     let name = format!("{domain}-bundle");
     let reads: Api<ConfigMap> = Api::namespaced(ctx.clients.reads.clone(), &ctx.namespace);
     let before = reads.get_opt(&name).await?;
     let published = before.as_ref().filter(|before| ours(*before));
-    let published = published.and_then(|before| before.data.as_ref()?.get("bundle.json"));
-    let document = Document::next(bundle, keys, published.map(String::as_str));
+    let published = |key: &str| {
+        let text = published.and_then(|before| before.data.as_ref()?.get(key));
+        text.map(String::as_str)
+    };
+    let document = Document::next(bundle, keys, published("bundle.json"));
+    let below = intermediates(
+        bundle,
+        published(INTERMEDIATES),
+        distrusted,
+        ctx.clock.now(),
+    );
+    let mut data = BTreeMap::from([
+        ("bundle.json".to_owned(), document.json.clone()),
+        ("ca.crt".to_owned(), bundle.pem()),
+    ]);
+    if !below.is_empty() {
+        data.insert(INTERMEDIATES.to_owned(), below);
+    }
     let mut wanted = ConfigMap {
         metadata: meta(&name, bundle),
-        data: Some(BTreeMap::from([
-            ("bundle.json".to_owned(), document.json.clone()),
-            ("ca.crt".to_owned(), bundle.pem()),
-        ])),
+        data: Some(data),
         ..ConfigMap::default()
     };
     let writes: Api<ConfigMap> = Api::namespaced(ctx.clients.writes.clone(), &ctx.namespace);
@@ -177,6 +196,28 @@ async fn publish_trust_bundle(
     })
 }
 
+/// PEM of the bundle's authorities below its roots, and of those that were published before and that a
+/// root still vouches for: what they signed counts until it is issued anew, and where it is shown with
+/// its chain it counts for longer anyway. What is distrusted is no longer among them, and so nothing
+/// below it is.
+fn intermediates(
+    bundle: &Bundle,
+    before: Option<&str>,
+    distrusted: &[String],
+    now: Timestamp,
+) -> String {
+    let roots = || Bundle::new(bundle.sequence, bundle.roots().iter().cloned());
+    // What somebody else wrote there is no reason to publish nothing.
+    let before = before.and_then(|pem| roots().with_intermediates_pem(pem).ok());
+    let before = before.iter().flat_map(Bundle::intermediates);
+    let good = |der: &&[u8]| match AuthorityCertificate::from_der(der) {
+        Ok(it) => now < it.not_after() && !distrusted.iter().any(|id| id == it.id().as_str()),
+        Err(_) => true, // without an id nobody can distrust it
+    };
+    let all = bundle.intermediates().chain(before).filter(good);
+    roots().with_intermediates(all).intermediates_pem()
+}
+
 fn meta(name: &str, bundle: &Bundle) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_owned()),
@@ -207,5 +248,77 @@ fn not_written(kind: &str, name: &str, why: &WriteError) -> Refusal {
     Refusal {
         reason: "BundleNotWritten",
         message: format!("can't write {kind} {name}: {why}"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test should panic")]
+mod tests {
+    use countersign_authority::Signer;
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+
+    use super::*;
+
+    fn authority(name: &str) -> CertificateParams {
+        let mut params = CertificateParams::default();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.use_authority_key_identifier_extension = true;
+        params
+    }
+
+    /// Two issuing authorities below one root, one after the other.
+    fn one_after_the_other(now: Timestamp) -> [Signer; 2] {
+        let key = KeyPair::generate().unwrap();
+        let root = authority("root");
+        let pem = root.self_signed(&key).unwrap().pem();
+        let issuer = Issuer::new(root, key);
+        ["first", "second"].map(|name| {
+            let key = KeyPair::generate().unwrap();
+            let chain = authority(name).signed_by(&key, &issuer).unwrap().pem();
+            let key = key.serialize_pem();
+            Signer::from_pem(&chain, &key, Some(&pem), "example.org", now).unwrap()
+        })
+    }
+
+    #[test]
+    fn what_is_replaced_stays_below_its_root_until_it_is_distrusted() {
+        let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let [first, second] = one_after_the_other(now);
+        let before = intermediates(&first.bundle(1), None, &[], now);
+        assert_eq!(before, first.certificate().pem());
+        let both = intermediates(&second.bundle(2), Some(&before), &[], now);
+        assert_eq!(both.matches("BEGIN").count(), 2);
+        assert!(both.contains(&before));
+        let again = intermediates(&second.bundle(2), Some(&both), &[], now);
+        assert_eq!(again, both);
+        let distrusted = [first.id().to_string()];
+        let one = intermediates(&second.bundle(2), Some(&both), &distrusted, now);
+        assert_eq!(one, second.certificate().pem());
+        // It comes back by nothing but a look at the Secret.
+        let still = intermediates(&second.bundle(2), Some(&one), &[], now);
+        assert_eq!(still, one);
+    }
+
+    #[test]
+    fn what_no_root_vouches_for_is_not_published() {
+        let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let [own, _] = one_after_the_other(now);
+        let [others, _] = one_after_the_other(now);
+        let foreign = others.certificate().pem();
+        let none = intermediates(
+            &Bundle::new(1, own.roots().to_vec()),
+            Some(&foreign),
+            &[],
+            now,
+        );
+        assert_eq!(none, "");
+        for junk in ["", "x", "-----BEGIN CERTIFICATE-----"] {
+            let own_only = intermediates(&own.bundle(1), Some(junk), &[], now);
+            assert_eq!(own_only, own.certificate().pem());
+        }
     }
 }

@@ -99,6 +99,7 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
                 name,
                 &signing.bundle,
                 signing_keys(&object.spec, planned.domain.ring()),
+                &object.spec.authority.distrusted,
             )
             .await
         }
@@ -115,6 +116,7 @@ pub(crate) async fn reconcile(ctx: &Context, name: &str) -> Result<Outcome, Doma
                     name,
                     &Bundle::new(sequence, []),
                     signing_keys(&object.spec, planned.domain.ring()),
+                    &object.spec.authority.distrusted,
                 )
                 .await;
             }
@@ -163,7 +165,8 @@ async fn already_published(
     };
     // A ring without keys isn't there yet.
     let ring = ring.filter(|ring| !ring.trust_domain().is_empty());
-    publish(ctx, name, &bundle, signing_keys(spec, ring)).await
+    let distrusted = &spec.authority.distrusted;
+    publish(ctx, name, &bundle, signing_keys(spec, ring), distrusted).await
 }
 
 fn signing_keys<'a>(spec: &'a api::TrustDomainSpec, ring: Option<&'a KeyRing>) -> SigningKeys<'a> {

@@ -88,6 +88,11 @@ impl Decider {
         self.child.id()
     }
 
+    /// Where health and metrics are.
+    pub(super) fn health(&self) -> &str {
+        &self.health
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }

@@ -2,18 +2,22 @@
 
 mod backend;
 mod brought;
+mod callers;
 mod connection;
 mod counts;
 pub(crate) mod decider;
 mod envoy;
 mod forger;
 mod gate;
+mod intermediates;
 mod life;
+mod lists;
 mod peers;
 mod plugin;
 mod restarts;
 mod revocation;
 pub(crate) mod setting;
+mod shown;
 pub(crate) mod signals;
 mod soak;
 mod stale;
