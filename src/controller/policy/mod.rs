@@ -5,9 +5,9 @@
 //!                                 compile, run the tests          pure
 //! ```
 //!
-//! One worker, so that ten thousand policies applied at once hold no identity up. What is compiled
-//! here decides nothing: the decision point compiles for itself. The status is for people, and for a
-//! decision point that starts when the newest spec is a bad one.
+//! One is judged at a time, and few are written at once, so that ten thousand policies applied together
+//! hold no identity up. What is compiled here decides nothing: the decision point compiles for itself.
+//! The status is for people, and for a decision point that starts when the newest spec is a bad one.
 
 mod judge;
 mod kind;

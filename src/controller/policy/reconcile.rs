@@ -7,6 +7,7 @@ use countersign_runtime::{ObjectKey, Outcome, merge_patch};
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
+use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
@@ -39,16 +40,25 @@ pub(crate) fn look_at_all(ctx: &Context) {
     of::<AgentPolicy>(ctx);
 }
 
-/// Brings the status of one object to where it should be.
-pub(crate) async fn reconcile(ctx: &Context, key: &ObjectKey) -> Result<Outcome, WriteError> {
+/// Brings the status of one object to where it should be. Only one is judged at a time, by whoever holds
+/// `judging`: thousands at once must not take all cores.
+pub(crate) async fn reconcile(
+    ctx: &Context,
+    key: &ObjectKey,
+    judging: &Mutex<()>,
+) -> Result<Outcome, WriteError> {
     if key.namespace.is_some() {
-        pass::<AgentPolicy>(ctx, key).await
+        pass::<AgentPolicy>(ctx, key, judging).await
     } else {
-        pass::<ClusterAgentPolicy>(ctx, key).await
+        pass::<ClusterAgentPolicy>(ctx, key, judging).await
     }
 }
 
-async fn pass<K: Kind>(ctx: &Context, key: &ObjectKey) -> Result<Outcome, WriteError> {
+async fn pass<K: Kind>(
+    ctx: &Context,
+    key: &ObjectKey,
+    judging: &Mutex<()>,
+) -> Result<Outcome, WriteError> {
     let settled = Outcome::Settled { again: None };
     let all = K::all(ctx);
     let Some(object) = all.store().get(key) else {
@@ -58,6 +68,7 @@ async fn pass<K: Kind>(ctx: &Context, key: &ObjectKey) -> Result<Outcome, WriteE
     let verdict = match all.verdict(key, &object) {
         Some(known) => known,
         None => {
+            let _alone = judging.lock().await;
             let verdict = Arc::new(judged(Arc::clone(&object)).await);
             all.judge(key, &object, &verdict);
             verdict

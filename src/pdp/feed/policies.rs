@@ -49,7 +49,9 @@ impl Policies {
         let watching: Api<api::AgentPolicy> = Api::all(feed.clients.reads.clone());
         let (all, f) = (Arc::clone(self), Arc::clone(feed));
         to.spawn("watch policies", async move {
-            let changed = |_: &ObjectKey, _: Option<&_>, _: Option<&_>| all.changed.notify_one();
+            let changed = |_: &ObjectKey, old: Option<&Arc<_>>, new: Option<&Arc<_>>| {
+                all.changed_to(old.map(Arc::as_ref), new.map(Arc::as_ref));
+            };
             let (store, metrics) = (Arc::clone(&all.namespaced), f.watch_metrics.clone());
             watch_into(
                 "agentpolicies",
@@ -65,7 +67,9 @@ impl Policies {
         let watching: Api<api::ClusterAgentPolicy> = Api::all(feed.clients.reads.clone());
         let (all, f) = (Arc::clone(self), Arc::clone(feed));
         to.spawn("watch cluster policies", async move {
-            let changed = |_: &ObjectKey, _: Option<&_>, _: Option<&_>| all.changed.notify_one();
+            let changed = |_: &ObjectKey, old: Option<&Arc<_>>, new: Option<&Arc<_>>| {
+                all.changed_to(old.map(Arc::as_ref), new.map(Arc::as_ref));
+            };
             let (store, metrics) = (Arc::clone(&all.cluster), f.watch_metrics.clone());
             let config = f.config();
             watch_into(
@@ -81,6 +85,15 @@ impl Policies {
         });
         let (all, f) = (Arc::clone(self), Arc::clone(feed));
         to.spawn("compile policies", async move { all.keep(&f).await });
+    }
+
+    /// Has all compiled again, unless it is the status alone that changed: what was looked at once isn't
+    /// looked at again for that, and the operator writes thousands of them.
+    fn changed_to<K: PolicyObject>(&self, old: Option<&K>, new: Option<&K>) {
+        let spec = |object: &K| (object.meta().uid.clone(), object.meta().generation);
+        if old.map(spec) != new.map(spec) {
+            self.changed.notify_one();
+        }
     }
 
     /// What is wrong with the watches.

@@ -9,6 +9,7 @@ pub(crate) mod decider;
 mod envoy;
 mod forger;
 mod gate;
+mod gone;
 mod intermediates;
 mod life;
 mod lists;
