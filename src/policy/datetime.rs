@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 use smol_str::SmolStr;
 
+/// The begin of the year 0, UTC. The last year that a [`Timestamp`] has is Cedar's last too.
+const BEGIN_MILLISECONDS: i64 = -62_167_219_200_000;
 /// How many seconds each thread keeps.
 const KEPT: usize = 64;
 
@@ -39,6 +41,11 @@ impl Datetimes {
                 .map(|it| call(duration, &[text(format!("{it}ms"))]))
                 .collect::<Option<_>>()?,
         })
+    }
+
+    /// Is it of a year that Cedar can have?
+    pub(crate) fn has(&self, time: Timestamp) -> bool {
+        time.as_millisecond() >= BEGIN_MILLISECONDS
     }
 
     /// To the millisecond, as Cedar has it; what is finer is cut off. `None` for years that haven't
@@ -124,10 +131,14 @@ mod tests {
                 assert_eq!(datetimes.of(time).unwrap(), wanted, "{time}");
             }
         }
-        assert!(
-            datetimes
-                .of("-000001-12-31T23:59:59.5Z".parse().unwrap())
-                .is_none()
-        );
+        for (time, has) in [
+            ("-000001-12-31T23:59:59.999Z", false),
+            ("0000-01-01T00:00:00Z", true),
+            ("9999-12-30T22:00:00.999Z", true),
+        ] {
+            let time = time.parse().unwrap();
+            assert_eq!(datetimes.has(time), has, "{time}");
+            assert_eq!(datetimes.of(time).is_some(), has, "{time}");
+        }
     }
 }

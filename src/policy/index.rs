@@ -76,8 +76,18 @@ pub(crate) struct Axes {
     pub(crate) actions: Option<Vec<Key>>,
 }
 
-/// An entity of a request and its ancestors.
-pub(crate) type Lineage<'a> = &'a [(TypeName, &'a str)];
+/// An entity of a request, or an ancestor of one.
+pub(crate) type Named<'a> = (TypeName, &'a str);
+
+/// What of a request doesn't depend on the agent, in numbers.
+#[derive(Debug)]
+pub(crate) struct About {
+    action: [Option<u32>; 2],
+    resource: Vec<u32>,
+    /// Those of the cluster's policies that aren't found by the agent, in whose scope action and
+    /// resource are.
+    common: Vec<u32>,
+}
 
 /// An index over policies, which it knows by their position.
 #[derive(Debug, Default)]
@@ -124,7 +134,7 @@ impl Index {
             tenancies.entry(scope).or_default().push(position);
         }
         for (scope, members) in tenancies {
-            let tenancy = Tenancy::of(&members, &index.scopes);
+            let tenancy = Tenancy::holding(&members, &index.scopes);
             match scope {
                 Scope::Cluster => index.cluster = tenancy,
                 Scope::Namespace(name) => {
@@ -135,46 +145,63 @@ impl Index {
         index
     }
 
-    /// The positions of all policies in whose scope a request of an agent of `namespace` is, in order.
-    pub(crate) fn candidates(
+    /// What an action and a resource, each with its ancestors, have to do with policies.
+    pub(crate) fn about<'a>(
         &self,
-        namespace: &str,
-        principal: Lineage<'_>,
-        action: Lineage<'_>,
-        resource: Lineage<'_>,
-    ) -> Vec<u32> {
-        let principal = self.numbers.of_lineage(principal);
-        let action = self.numbers.of_lineage(action);
-        let resource = self.numbers.of_lineage(resource);
-        let in_scope = |position: &u32| {
-            let Some(scope) = self.scopes.get(*position as usize) else {
-                return false;
-            };
-            scope.principal.is_none_or(|it| principal.contains(&it))
-                && scope.resource.is_none_or(|it| resource.contains(&it))
-                && scope
-                    .actions
-                    .as_ref()
-                    .is_none_or(|any| any.iter().any(|it| action.contains(it)))
+        action: [Named<'_>; 2],
+        resource: impl Iterator<Item = Named<'a>>,
+    ) -> About {
+        let mut about = About {
+            action: action.map(|it| self.numbers.of(it)),
+            resource: resource.filter_map(|it| self.numbers.of(it)).collect(),
+            common: Vec::new(),
         };
-        let mut found = Vec::with_capacity(16);
-        for tenancy in [Some(&self.cluster), self.namespaces.get(namespace)]
-            .into_iter()
-            .flatten()
-        {
-            let buckets = principal
-                .iter()
-                .chain(&resource)
-                .chain(&action)
-                .filter_map(|number| tenancy.buckets.get(number));
-            for bucket in buckets.chain([&tenancy.unscoped]) {
-                found.extend(bucket.iter().copied().filter(in_scope));
-            }
+        let common = self.cluster.of(about.numbers());
+        let common = common.chain(&self.cluster.unscoped).copied();
+        about.common = common
+            .filter(|it| self.scope(*it).is_some_and(|it| it.concerns(&about)))
+            .collect();
+        about
+    }
+
+    /// Finds the positions of all policies in whose scope a request of an agent of `namespace` is,
+    /// in order.
+    pub(crate) fn candidates<const N: usize>(
+        &self,
+        about: &About,
+        namespace: &str,
+        principal: [Named<'_>; N],
+        found: &mut Vec<u32>,
+    ) {
+        let principal = principal.map(|it| self.numbers.of(it));
+        let of_principal = |it: &u32| {
+            let scope = self.scope(*it);
+            scope.is_some_and(|it| it.principal.is_none_or(|it| principal.contains(&Some(it))))
+        };
+        let of_all =
+            |it: &u32| of_principal(it) && self.scope(*it).is_some_and(|it| it.concerns(about));
+        found.clear();
+        found.extend(about.common.iter().copied().filter(of_principal));
+        let by_principal = || principal.iter().flatten().copied();
+        found.extend(self.cluster.of(by_principal()).copied().filter(of_all));
+        if let Some(own) = self.namespaces.get(namespace) {
+            let named = own.of(by_principal().chain(about.numbers()));
+            found.extend(named.chain(&own.unscoped).copied().filter(of_all));
         }
         found.sort_unstable();
         // A policy whose scope lists several actions may be in several buckets.
         found.dedup();
-        found
+    }
+
+    fn scope(&self, position: u32) -> Option<&Numbered> {
+        self.scopes.get(position as usize)
+    }
+}
+
+impl About {
+    fn numbers(&self) -> impl Iterator<Item = u32> {
+        let action = self.action.iter().flatten();
+        self.resource.iter().chain(action).copied()
     }
 }
 
@@ -203,18 +230,21 @@ impl Numbers {
         number
     }
 
-    /// The numbers of those entities that any scope names.
-    fn of_lineage(&self, lineage: Lineage<'_>) -> Vec<u32> {
-        lineage
-            .iter()
-            .filter_map(|(of, id)| self.by_type.get(*of as usize)?.get(*id).copied())
-            .collect()
+    /// An entity's, if any scope names it.
+    fn of(&self, (of, id): Named<'_>) -> Option<u32> {
+        self.by_type.get(of as usize)?.get(id).copied()
     }
 }
 
 impl Tenancy {
+    /// Those in the buckets of these entities.
+    fn of(&self, numbers: impl Iterator<Item = u32>) -> impl Iterator<Item = &u32> {
+        let buckets = numbers.filter_map(|it| self.buckets.get(&it));
+        buckets.flatten()
+    }
+
     /// Puts each policy where the fewest others could be.
-    fn of(members: &[u32], scopes: &[Numbered]) -> Self {
+    fn holding(members: &[u32], scopes: &[Numbered]) -> Self {
         let with_scope = || {
             members
                 .iter()
@@ -247,6 +277,13 @@ impl Tenancy {
 }
 
 impl Numbered {
+    /// Are action and resource in it?
+    fn concerns(&self, about: &About) -> bool {
+        let named = |all: &[u32]| all.iter().any(|it| about.action.contains(&Some(*it)));
+        self.resource.is_none_or(|it| about.resource.contains(&it))
+            && self.actions.as_deref().is_none_or(named)
+    }
+
     /// For each axis that isn't open: the buckets that a policy must be in to be found by it.
     fn ways(&self) -> Vec<&[u32]> {
         [self.principal.as_slice(), self.resource.as_slice()]

@@ -24,9 +24,11 @@ mod context;
 mod datetime;
 mod depth;
 mod digest;
+mod direct;
 mod entity;
 mod facts;
 mod index;
+mod inquiry;
 mod policy_set;
 mod prepared;
 mod problem;
@@ -36,6 +38,7 @@ mod source;
 mod trial;
 mod verdict;
 mod vocabulary;
+mod whole;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +51,7 @@ pub use facts::{
     AgentFacts, CallFacts, CertificateFacts, ContextFacts, DelegationFacts, ResourceFacts,
     SignalFacts,
 };
+pub use inquiry::Inquiry;
 pub use policy_set::PolicySet;
 pub use prepared::PreparedAgent;
 pub use problem::Problem;

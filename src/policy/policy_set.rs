@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::compile::Compiled;
 use crate::digest::{self, Digester};
 use crate::facts::{AgentFacts, ContextFacts, ResourceFacts};
-use crate::index::{Index, Lineage};
+use crate::index::Index;
+use crate::inquiry::Inquiry;
 use crate::prepared::PreparedAgent;
 use crate::request::Request;
 use crate::rule::Rule;
@@ -94,7 +95,8 @@ impl PolicySet {
     }
 
     /// Asks all policies whether an agent may do something: default deny, forbid wins, and a forbid
-    /// that fails denies. To ask the same for several agents, prepare a [`Request`].
+    /// that fails denies. To ask the same for several agents, prepare a [`Request`] and
+    /// [`Self::ask`].
     pub fn evaluate(
         &self,
         agent: &AgentFacts,
@@ -105,18 +107,18 @@ impl PolicySet {
         Request::prepare(action, resource, context).evaluate(self, &PreparedAgent::of(agent))
     }
 
-    /// Those that can concern a request, in order.
-    pub(crate) fn candidates(
-        &self,
-        namespace: &str,
-        principal: Lineage<'_>,
-        action: Lineage<'_>,
-        resource: Lineage<'_>,
-    ) -> impl Iterator<Item = &Entry> {
-        self.index
-            .candidates(namespace, principal, action, resource)
-            .into_iter()
-            .filter_map(|position| self.rules.get(position as usize))
+    /// Puts a request to all policies, to be asked for several agents.
+    pub fn ask<'a>(&'a self, request: &'a Request<'a>) -> Inquiry<'a> {
+        Inquiry::new(self, request)
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// By its position in the index.
+    pub(crate) fn entry(&self, position: u32) -> Option<&Entry> {
+        self.rules.get(position as usize)
     }
 }
 

@@ -11,8 +11,8 @@ use crate::index::TypeName;
 use crate::vocabulary::Vocabulary;
 
 /// An agent's facts in a form that is small to keep (under a kibibyte for what agents usually are)
-/// and fast to ask policies about. Cedar's own entities would be ten times as large; they are built
-/// of it for each request, which takes a microsecond or two.
+/// and fast to ask policies about. Cedar's own entities would be ten times as large; where a policy
+/// needs them they are built of it for that request, which takes a microsecond or two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreparedAgent {
     spiffe_id: SmolStr,
@@ -22,6 +22,7 @@ pub struct PreparedAgent {
     owner: SmolStr,
     owner_type: SmolStr,
     task: SmolStr,
+    /// By name.
     claimed: Box<[(SmolStr, SmolStr)]>,
 }
 
@@ -63,6 +64,32 @@ impl PreparedAgent {
     /// Its namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    pub(crate) fn spiffe_id(&self) -> &str {
+        &self.spiffe_id
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn task(&self) -> &str {
+        &self.task
+    }
+
+    /// Its owner's name and type.
+    pub(crate) fn owner(&self) -> (&str, &str) {
+        (&self.owner, &self.owner_type)
+    }
+
+    /// What it claims under a name.
+    pub(crate) fn claim(&self, name: &str) -> Option<&str> {
+        let place = self
+            .claimed
+            .binary_search_by(|(key, _)| key.as_str().cmp(name));
+        let (_, value) = self.claimed.get(place.ok()?)?;
+        Some(value)
     }
 
     /// It and all that it is in: what the index looks for, and what [`Self::entities`] tells Cedar.

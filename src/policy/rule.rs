@@ -7,6 +7,7 @@ use cedar_policy::{
 use cedar_policy_core::ast;
 
 use crate::bare;
+use crate::direct::{self, Test};
 use crate::index::{Axes, Key, TypeName};
 use crate::source::Obligation;
 use crate::verdict::PolicyName;
@@ -16,21 +17,33 @@ use crate::vocabulary::ANY_ACTION;
 pub(crate) struct Rule {
     pub(crate) name: PolicyName,
     pub(crate) effect: Effect,
-    /// What must hold of a request that the index finds it for: its conditions, or scope and
-    /// conditions where the index is wider than its scope. `None`: nothing more.
-    ///
-    /// Built once; Cedar would build it anew for each request.
-    pub(crate) condition: Option<ast::Expr>,
+    pub(crate) condition: Condition,
     pub(crate) axes: Axes,
     pub(crate) obligations: Box<[Obligation]>,
+}
+
+/// What must hold of a request that the index finds a policy for: its conditions, or scope and
+/// conditions where the index is wider than its scope.
+///
+/// Built once; Cedar would build it anew for each request.
+pub(crate) enum Condition {
+    /// Nothing more.
+    None,
+    /// Read, and evaluated on the facts themselves.
+    Direct(Test),
+    /// Left to Cedar's evaluator.
+    Whole(ast::Expr),
 }
 
 impl Rule {
     pub(crate) fn of(name: PolicyName, policy: &Policy, obligations: &[Obligation]) -> Self {
         let parsed: &ast::Policy = policy.as_ref();
         let (axes, condition) = match axes(policy) {
-            Some(axes) => (axes, parsed.non_scope_constraints().map(bare::of)),
-            None => (Axes::default(), Some(bare::of(&parsed.condition()))),
+            Some(axes) => (axes, Condition::of(parsed.non_scope_constraints())),
+            None => {
+                let condition = bare::of(&parsed.condition());
+                (Axes::default(), Condition::Whole(condition))
+            }
         };
         Self {
             name,
@@ -39,6 +52,22 @@ impl Rule {
             axes,
             obligations: obligations.into(),
         }
+    }
+}
+
+impl Condition {
+    fn of(conditions: Option<&ast::Expr>) -> Self {
+        match conditions {
+            None => Self::None,
+            Some(it) => match direct::read(it) {
+                Some(test) => Self::Direct(test),
+                None => Self::Whole(bare::of(it)),
+            },
+        }
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole(_))
     }
 }
 

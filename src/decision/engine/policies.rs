@@ -64,17 +64,18 @@ impl Agents {
     /// it isn't permitted to decides; what the policies say is put into the draft.
     pub(crate) fn judge<'a>(
         &self,
-        request: &Request,
+        request: &Request<'_>,
         set: &PolicySet,
         asking: &'a Principal,
         above: impl Iterator<Item = &'a Principal>,
         draft: &mut Draft,
     ) -> Result<(), Denial> {
-        let verdict = request.evaluate(set, &self.prepare(asking));
+        let mut inquiry = set.ask(request);
+        let verdict = inquiry.of(&self.prepare(asking));
         add(&verdict, draft);
         refused(verdict, "")?;
         for principal in above {
-            let verdict = request.evaluate(set, &self.prepare(principal));
+            let verdict = inquiry.of(&self.prepare(principal));
             if !verdict.allowed {
                 // Those that permitted it to others didn't decide.
                 draft.policies.clear();

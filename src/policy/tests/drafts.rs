@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use super::fixture;
+use super::{conditions, fixture};
 use crate::{AgentFacts, ContextFacts, Mode, PolicySource, ResourceFacts, Scope};
 
 const VERBS: [&str; 4] = ["read", "write", "reconcile", "any"];
@@ -14,6 +14,19 @@ const PATHS: [&str; 6] = [
     "ledger/2",
     "vault/1",
     "/",
+];
+const ADDRESSES: [&str; 5] = [
+    "10.1.2.3",
+    "10.1.2.3",
+    "192.0.2.1",
+    "2001:db8::1",
+    "::ffff:10.9.9.9",
+];
+const TIMES: [&str; 4] = [
+    "2026-11-24T12:00:00.250Z",
+    "2026-11-24T12:04:00Z",
+    "2026-11-24T00:00:00Z",
+    "1969-12-31T23:59:59.999Z",
 ];
 
 /// One policy in parts.
@@ -112,7 +125,10 @@ fn condition() -> impl Strategy<Value = String> {
 
 fn draft() -> impl Strategy<Value = Draft> {
     let effect = select(&["permit", "permit", "forbid"][..]);
-    (effect, principal(), action(), resources(), condition()).prop_map(
+    // Not `unless`: what is true whatever the request would make it impossible, which is refused.
+    let clause = conditions::condition().prop_map(|it| format!("when {{ {it} }}"));
+    let condition = prop_oneof![condition(), clause];
+    (effect, principal(), action(), resources(), condition).prop_map(
         |(effect, principal, action, resource, condition)| Draft {
             effect,
             scope: format!("({principal}, {action}, {resource})"),
@@ -178,19 +194,22 @@ pub(super) fn asked()
         0_u8..3,
         any::<bool>(),
     );
-    let resource = (select(&PATHS[..]), any::<bool>(), any::<bool>());
+    let resource = (select(&PATHS[..]), any::<bool>(), any::<bool>(), 0_usize..3);
+    let optional = (any::<bool>(), any::<bool>(), any::<bool>());
     (
         prop::collection::vec(agents(), 1..4),
         select(&VERBS[..]),
         resource,
         known,
+        (select(&ADDRESSES[..]), select(&TIMES[..]), optional),
     )
         .prop_map(
             |(
                 agents,
                 action,
-                (path, secret, owned),
+                (path, secret, owned, places),
                 (mtls, ip, delegated, bytes, depth, risky),
+                (address, now, (destructive, said, requested)),
             )| {
                 let mut resource = fixture::resource(path);
                 if !secret {
@@ -199,7 +218,22 @@ pub(super) fn asked()
                 if !owned {
                     resource.properties.clear();
                 }
+                let places = ["eu", "us"].iter().take(places);
+                resource.residency = places.map(|it| (*it).to_owned()).collect();
                 let mut context = fixture::context();
+                context.now = now.parse().unwrap();
+                context.source_ip = Some(address.parse().unwrap());
+                context.call.destructive = destructive;
+                if !said {
+                    context.call.tool = None;
+                    context.call.audience = None;
+                    context.signals.codes.clear();
+                }
+                if let Some(delegation) = context.delegation.as_mut().filter(|_| !requested) {
+                    delegation.requester = None;
+                    delegation.root_owner = "alice".to_owned();
+                    delegation.root_owner_type = "Person".to_owned();
+                }
                 context.call.bytes = bytes;
                 context.signals.risk = if risky { 60 } else { 10 };
                 if !mtls {

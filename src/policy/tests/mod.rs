@@ -7,7 +7,9 @@
     reason = "a failing test should panic"
 )]
 
+mod conditions;
 mod depth;
+mod direct;
 mod drafts;
 mod fixture;
 mod oracle;

@@ -190,7 +190,7 @@ pub(super) fn context(facts: &ContextFacts, action: &str) -> Context {
         ("signals", record(signals)),
     ];
     if let Some(it) = facts.source_ip {
-        all.push(("sourceIP", Value::new_ip(it.to_string())));
+        all.push(("sourceIP", Value::new_ip(it.to_canonical().to_string())));
     }
     if let Some(it) = &facts.delegation {
         let mut delegation = vec![
