@@ -10,9 +10,11 @@
 //!  ContextFacts ─────────────▶ evaluate ──▶ Verdict: allowed?, which policies, obligations
 //! ```
 //!
-//! Cedar's core is used below its public interface, at one exact version: its evaluator without its
-//! authorizer, which looks at every policy, copies entities and contexts for each request, and skips
-//! a forbid that fails. A property test holds it against plain Cedar, answer for answer.
+//! Cedar parses and validates every policy. What it then asks of a request is read once, and evaluated
+//! on the facts where they lie; what can't be read so is left to Cedar's own evaluator, by its core, at
+//! one exact version. Its authorizer isn't used: it looks at every policy, copies entities and contexts
+//! for each request, and skips a forbid that fails. A property test holds all of it against plain
+//! Cedar, answer for answer.
 //!
 //! What it must not do: read a clock, do I/O, know Kubernetes; permit where a forbid errs; show a
 //! policy's text to whoever asks for a decision.

@@ -41,11 +41,11 @@ pub(crate) enum Test {
     Has(Optional),
     /// `context.delegation has requester`, which fails without a delegation.
     DelegationHasRequester,
-    Not(Box<Test>),
-    And(Box<[Test; 2]>),
-    Or(Box<[Test; 2]>),
-    If(Box<[Test; 3]>),
-    Agree(Box<[Test; 2]>),
+    Not(Box<Self>),
+    And(Box<[Self; 2]>),
+    Or(Box<[Self; 2]>),
+    If(Box<[Self; 3]>),
+    Agree(Box<[Self; 2]>),
     Numbers(Relation, Box<[Number; 2]>),
     Times(Relation, Box<[Time; 2]>),
     Spans(Relation, Box<[Span; 2]>),
@@ -96,10 +96,10 @@ pub(crate) enum Number {
     Anomaly,
     AgeMilliseconds,
     Depth,
-    Negative(Box<Number>),
-    Sum(Box<[Number; 2]>),
-    Difference(Box<[Number; 2]>),
-    Product(Box<[Number; 2]>),
+    Negative(Box<Self>),
+    Sum(Box<[Self; 2]>),
+    Difference(Box<[Self; 2]>),
+    Product(Box<[Self; 2]>),
 }
 
 /// A moment, in milliseconds since 1970.
@@ -109,8 +109,8 @@ pub(crate) enum Time {
     Now,
     NotAfter,
     Expires,
-    Offset(Box<(Time, Span)>),
-    ToDate(Box<Time>),
+    Offset(Box<(Self, Span)>),
+    ToDate(Box<Self>),
 }
 
 /// A duration, in milliseconds.
@@ -142,7 +142,7 @@ pub(crate) enum Text {
     Audience,
     Requester,
     /// The tag of this name.
-    Tag(Bag, Box<Text>),
+    Tag(Bag, Box<Self>),
 }
 
 /// A set of strings.
