@@ -13,6 +13,7 @@ mod gone;
 mod intermediates;
 mod life;
 mod lists;
+mod many;
 mod peers;
 mod plugin;
 mod restarts;
