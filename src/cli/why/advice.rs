@@ -130,6 +130,10 @@ pub(crate) fn advice(reason: &str, agent: &Agent, would_deny: bool) -> String {
             "what must be on record first can't be recorded: the decision point's audit store doesn't answer, or is full"
                 .to_owned()
         }
+        "UnknownObligation" => {
+            "a policy permits it with an obligation that whoever enforces can't carry out: take the obligation out of the policy, or ask through what knows it"
+                .to_owned()
+        }
         // Of a decision point that is newer than this program.
         _ => "the explanation says more".to_owned(),
     }
