@@ -19,14 +19,15 @@
 //! The client takes its share of the machine's cores: what is called saturation is that of both
 //! together, and the server that leaves more to the client looks the better for it, on both sides.
 //!
-//! Not measured: the AuthZEN endpoint of Keycloak, which has no chains, no grants that narrow and no
-//! guards on risk; the same rules can't be put to it.
+//! Beside them, without a goal, the AuthZEN endpoint of Keycloak, which has no chains, no grants that
+//! narrow and no guards on risk: the same rules can't be put to it, and it is asked about one role.
 
 mod agreement;
 mod certificates;
 mod engine;
 mod gateway;
 mod grpc;
+mod keycloak;
 mod leash;
 mod measure;
 mod memory;
@@ -102,6 +103,7 @@ pub(super) async fn run(programs: &Programs, quick: bool) -> Result<Vec<Entry>> 
     entries.extend(beside(programs, &scene, None, &agent, size).await?);
     entries.extend(beside(programs, &scene, Some(&certificates), &agent, size).await?);
     entries.extend(recorded(programs, &scene, size).await?);
+    entries.extend(beside_keycloak(programs, &scene, size).await?);
     entries.extend(through_envoy(programs, &scene, &certificates, &agent, size).await?);
     scene.end().await?;
     Ok(entries)
@@ -245,6 +247,32 @@ async fn over_grpc(
             .against(&peer, theirs.p50),
         Entry::new("ext_authz over gRPC, in the clear, p99", ours.p99, "µs")
             .against(&peer, theirs.p99),
+    ])
+}
+
+/// Our whole question beside Keycloak's simplest.
+async fn beside_keycloak(programs: &Programs, scene: &Scene, size: Size) -> Result<Vec<Entry>> {
+    const PEER: &str = "Keycloak 26.7.0, one role";
+    let point = start(programs, scene, &How::new("decide-keycloak")?).await?;
+    progress("decide: starting Keycloak");
+    let peer = keycloak::Peer::start().await?;
+    let (ours, theirs) = (point.side("Countersign", scene.questions()), peer.side()?);
+    let all = latency(&[&ours, &theirs], size.blocks.min(20)).await?;
+    let [one, other] = all[..] else {
+        anyhow::bail!("two sides have two latencies");
+    };
+    let [connections, _] = CONNECTIONS;
+    let rates = saturation(&[&ours, &theirs], connections, size.rounds, size.each).await?;
+    let [rate, other_rate] = rates[..] else {
+        anyhow::bail!("two sides have two rates");
+    };
+    progress(&format!(
+        "decide: AuthZEN: {one}, {rate:.0} a second; {PEER}: {other}, {other_rate:.0}"
+    ));
+    Ok(vec![
+        Entry::new("decision over AuthZEN, p50", one.p50, "µs").against(PEER, other.p50),
+        Entry::new("decision over AuthZEN, p99", one.p99, "µs").against(PEER, other.p99),
+        Entry::new("decisions over AuthZEN, 16 connections", rate, "/s").against(PEER, other_rate),
     ])
 }
 
