@@ -409,7 +409,9 @@ async fn what_is_no_http_request_is_refused() {
 async fn what_cannot_be_asked_is_told_as_it_was_sent() {
     let point = FakePoint::allowing();
     let (_serving, mut client) = serve(&point).await;
-    let odd = request().path(b"/a/%2e%2e/b").header("x-request-id", "7f-3");
+    let odd = request()
+        .path(b"/a/%2e%2e/b")
+        .header("x-request-id", "7f-3");
     refused(&mut client, odd, "BadRequest").await;
     let sent = point.refused();
     assert_eq!(sent.agent, AGENT);
