@@ -98,7 +98,7 @@ fn identity_changed(
         ctx.look_at(key);
     }
     // Whatever rests on it looks again, also where we wrote its end ourselves.
-    let stage = |object: Option<&Arc<Object>>| object.map(|it| (it.stage(), it.uid().to_owned()));
+    let stage = |object: Option<&Arc<Object>>| object.map(|it| (it.stage(), it.uid().clone()));
     if stage(old) != stage(new) {
         if let Some(new) = new {
             // However it came to be so: a status whose answer was lost, a deletion that waits.
@@ -138,7 +138,7 @@ fn identity_changed(
     {
         let secret = ObjectKey {
             namespace: key.namespace.clone(),
-            name: secret,
+            name: secret.into(),
         };
         if !same {
             ctx.look_at_orphan(&secret, Urgency::Retire);

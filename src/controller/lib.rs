@@ -41,6 +41,7 @@ mod skew;
 mod task;
 mod task_kind;
 mod trust_domain;
+mod uid;
 mod version;
 mod witness;
 mod write;

@@ -103,6 +103,14 @@ impl<V> Store<V> {
         entries.get(key).map(|entry| Arc::clone(&entry.value))
     }
 
+    /// The object's key, as it is kept here, and its last seen form: whoever keeps that very key
+    /// keeps no copy.
+    pub(crate) fn entry(&self, key: &ObjectKey) -> Option<(ObjectKey, Arc<V>)> {
+        let entries = self.entries.read();
+        let (key, entry) = entries.get_key_value(key)?;
+        Some((key.clone(), Arc::clone(&entry.value)))
+    }
+
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.entries.read().len()

@@ -1,5 +1,5 @@
-//! API writes for an identity, as the API server counts them: everybody's, but for leases and for
-//! what the harness does to the tasks.
+//! API writes for an identity, as the API server counts them: everybody's, but for what the clock
+//! writes (leases, checkpoints of the audit log) and for what the harness does to the tasks.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ async fn measure(
     };
     writer.keep_going(&tasks, WINDOW).await?;
     tokio::time::sleep(SETTLE).await;
-    let ready = Counters::read(bed.api()).await?.since(&before);
+    let ready = written(&bed, &before).await?;
     progress(&format!(
         "writes: {count} {delivery:?} identities to Ready: {ready}"
     ));
@@ -82,12 +82,7 @@ async fn measure(
     bed.complete(&tasks).await?;
     try_join_all(over).await?;
     tokio::time::sleep(SETTLE).await;
-    let life = Counters::read(bed.api())
-        .await?
-        .since(&before)
-        .without("tasks")
-        // The audit log's newest checkpoints: one write in five seconds, however many identities.
-        .without("configmaps");
+    let life = written(&bed, &before).await?;
     progress(&format!("writes: their whole life: {life}"));
     operator.stop().await?;
 
@@ -97,4 +92,11 @@ async fn measure(
         questions: life.questions() as f64,
         conflicts: life.conflicts() as f64,
     })
+}
+
+/// What was written for identities since then.
+async fn written(bed: &Bed, before: &Counters) -> Result<Counters> {
+    let all = Counters::read(bed.api()).await?.since(before);
+    // The audit log's newest checkpoints: one write in five seconds, however many identities.
+    Ok(all.without("tasks").without("configmaps"))
 }

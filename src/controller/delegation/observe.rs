@@ -22,6 +22,7 @@ use crate::context::Context;
 use crate::identity::{Admits, OwnerState, Refusal, Stage};
 use crate::owner::Owner;
 use crate::trust_domain::Domain;
+use crate::uid::Uid;
 
 /// Looks, mostly at what the watches have brought. The API server itself is asked where absence
 /// would end something: that a watch doesn't show an object proves nothing.
@@ -118,7 +119,7 @@ fn key(name: &ObjectName) -> ObjectKey {
 /// is asked for at the API server before anything ends.
 async fn agent(ctx: &Context, name: &ObjectName, latched: Option<&str>) -> kube::Result<AgentSeen> {
     let known = ctx.identities.get(&key(name));
-    let other = |uid: &str| latched.is_some_and(|latched| latched != uid);
+    let other = |uid: &Uid| latched.is_some_and(|latched| !uid.is(latched));
     let object = match known {
         Some(known) if !other(known.uid()) => known.unpack().map(|object| (known.stage(), object)),
         None if latched.is_none() => None,

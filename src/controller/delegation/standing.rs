@@ -100,7 +100,7 @@ fn agent(ctx: &Context, key: &ObjectKey, latched: Option<&str>, role: &str) -> S
         return Standing::Held(format!("{role} {} is not there", key.name));
     };
     match agent.stage() {
-        _ if latched.is_some_and(|uid| uid != agent.uid()) => Standing::Held(format!(
+        _ if latched.is_some_and(|uid| !agent.uid().is(uid)) => Standing::Held(format!(
             "another agent has the name of its {role} {}",
             key.name
         )),

@@ -241,7 +241,7 @@ async fn issue(
         return Ok(Step::Refused(why));
     }
     ctx.revocations.issued(
-        &seen.identity.uid,
+        &seen.identity.uid.as_str().into(),
         Issued {
             serial_number: leaf.serial_number.as_str().into(),
             trust_domain: seen.identity.trust_domain.as_str().into(),
@@ -453,10 +453,10 @@ fn told(
         let reason = status.conditions.first().map(|it| it.reason.clone());
         info!(identity = %key, reason = reason.unwrap_or_default(), "identity is over");
         let reason = RevocationReason::CessationOfOperation;
-        ctx.revocations.revoke(uid, now, reason);
+        ctx.revocations.revoke(&uid.as_str().into(), now, reason);
     } else if newly("Suspended") {
         let reason = RevocationReason::CertificateHold;
-        ctx.revocations.revoke(uid, now, reason);
+        ctx.revocations.revoke(&uid.as_str().into(), now, reason);
         record = record::changed(seen, status, Kind::IdentitySuspended);
     } else if newly("Stalled") && seen.domain != DomainSeen::Missing {
         // A trust domain that there isn't has no log.
@@ -512,7 +512,7 @@ async fn undo(
     });
     if !wanted {
         let reason = RevocationReason::CessationOfOperation;
-        let uid = object.uid().unwrap_or_default();
+        let uid = object.uid().unwrap_or_default().as_str().into();
         ctx.revocations.revoke(&uid, ctx.clock.now(), reason);
         warn!(identity = %key, secret = version.name, "took a credential back: the identity ended meanwhile");
         delete_secret(ctx, key.namespace(), version).await?;
@@ -542,7 +542,8 @@ async fn remove(ctx: &Context, seen: &Observed) -> Result<(), PassError> {
     };
     // Whatever took it away, it counts no more: its owner may be gone, its object about to go.
     let reason = RevocationReason::PrivilegeWithdrawn;
-    ctx.revocations.revoke(&seen.identity.uid, seen.now, reason);
+    let uid = seen.identity.uid.as_str().into();
+    ctx.revocations.revoke(&uid, seen.now, reason);
     delete_secret(ctx, &seen.identity.namespace, version).await?;
     ctx.metrics.retired(ended_at(seen), ctx.clock.now());
     Ok(())
@@ -572,7 +573,7 @@ pub(crate) async fn delete_secret(
         Err(why) if !why.is(404) && !why.is(409) => Err(writing("the Secret's deletion")(why)),
         _ => {
             let key = ObjectKey::new(Some(namespace), &version.name);
-            ctx.secrets.deleted(&key, &version.uid);
+            ctx.secrets.deleted(&key, &version.uid.as_str().into());
             Ok(())
         }
     }

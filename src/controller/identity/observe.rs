@@ -257,7 +257,7 @@ fn credential(
     // By its label, or by its UID where somebody changed the label.
     let ours = held
         .as_ref()
-        .filter(|held| *held.identity == *identity.uid || recorded.wrote(&held.uid));
+        .filter(|held| held.identity.is(&identity.uid) || recorded.wrote(&held.uid.to_string()));
     // What is ours and over is taken away, whoever claims the name by now.
     let claims = recorded.completed.is_none() && !identity.deleting && active;
     if claims
@@ -292,15 +292,15 @@ fn rival(
     let others = ctx.index.of_secret(secret).into_iter();
     let others = others
         .filter(|other| other != key)
-        .filter_map(|other| ctx.identities.get(&other));
+        .filter_map(|other| ctx.identities.get(&other).map(|object| (other, object)));
     let rank = |uid: &str, created: Timestamp| {
-        let holds = held.is_some_and(|held| *held.identity == *uid);
+        let holds = held.is_some_and(|held| held.identity.is(uid));
         (!holds, created, uid.to_owned())
     };
     let own = rank(&identity.uid, identity.created);
     others
-        .map(|other| (rank(other.uid(), other.created()), other))
+        .map(|(other, object)| (rank(&object.uid().to_string(), object.created()), other))
         .filter(|(theirs, _)| *theirs < own)
         .min_by(|(a, _), (b, _)| a.cmp(b))
-        .map(|(_, other)| other.name().to_owned())
+        .map(|(_, other)| other.name.to_string())
 }

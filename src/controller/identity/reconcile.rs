@@ -76,7 +76,7 @@ pub(crate) async fn sweep(ctx: &Context, key: &ObjectKey) -> Result<Outcome, Pas
         Some(name) => identities.get_metadata_opt(name).await?,
         None => None,
     };
-    if live.is_some_and(|live| live.uid().as_deref() == Some(&held.identity)) {
+    if live.is_some_and(|live| live.uid().is_some_and(|uid| held.identity.is(&uid))) {
         return Ok(Outcome::Failed {
             urgency: Urgency::Retire,
         });

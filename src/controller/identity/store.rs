@@ -11,6 +11,7 @@ use crate::condition;
 use crate::index::Links;
 use crate::newest::{Newest, Versioned};
 use crate::task::KindKey;
+use crate::uid::Uid;
 
 /// An identity without what nobody here reads, packed: as JSON it takes a third of the memory that
 /// its many small strings take, and most are looked at twice in their life. Equal when it is the
@@ -18,9 +19,8 @@ use crate::task::KindKey;
 #[derive(Debug, Clone)]
 pub(crate) struct Object {
     packed: Box<[u8]>,
-    uid: Box<str>,
+    uid: Uid,
     version: Box<str>,
-    name: Box<str>,
     created: Timestamp,
     stage: Stage,
     /// Of the certificate that will be renewed.
@@ -54,9 +54,8 @@ impl Object {
         let certificate = status.and_then(|status| status.certificate.as_ref());
         let secret = status.and_then(|status| status.secret.as_ref());
         Self {
-            uid: object.uid().unwrap_or_default().into(),
+            uid: object.uid().unwrap_or_default().as_str().into(),
             version: object.resource_version().unwrap_or_default().into(),
-            name: object.name_any().into(),
             created: parse::created(&object),
             stage: Stage::of(&object),
             live_until: certificate
@@ -73,16 +72,12 @@ impl Object {
     /// The identity. `None` would be a bug here: what was packed can be read.
     pub(crate) fn unpack(&self) -> Option<AgentIdentity> {
         serde_json::from_slice(&self.packed)
-            .inspect_err(|why| error!(name = &*self.name, "can't read a packed identity: {why}"))
+            .inspect_err(|why| error!(uid = %self.uid, "can't read a packed identity: {why}"))
             .ok()
     }
 
-    pub(crate) fn uid(&self) -> &str {
+    pub(crate) fn uid(&self) -> &Uid {
         &self.uid
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
     }
 
     pub(crate) fn created(&self) -> Timestamp {
@@ -115,7 +110,7 @@ impl Object {
             countersign_api::Delivery::Secret
         );
         Some(Links {
-            uid: object.uid().unwrap_or_default().into(),
+            uid: self.uid.clone(),
             kind: KindKey::new(&object.spec.task_ref.group, &object.spec.task_ref.resource),
             task: object.spec.task_ref.name.as_str().into(),
             owner: object.spec.owner_ref.name.as_str().into(),

@@ -18,6 +18,7 @@ use super::ledger::Issued;
 use crate::context::Context;
 use crate::delegation::Granted;
 use crate::identity::Stage;
+use crate::uid::Uid;
 
 /// A log that doesn't answer within this is asked again.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -108,7 +109,7 @@ async fn issued(
     let (Some(serial), Some(not_after)) = (&entry.serial_number, entry.not_after) else {
         return Ok(None);
     };
-    let uid = entry.object.uid.as_str();
+    let uid = &Uid::from(entry.object.uid.as_str());
     let certificate = Issued {
         serial_number: serial.as_str().into(),
         trust_domain: entry.trust_domain.as_str().into(),

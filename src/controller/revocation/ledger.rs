@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use countersign_authority::RevocationReason;
+use countersign_runtime::Names;
 use countersign_statement::Digest;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::delegation::Granted;
+use crate::uid::Uid;
 
 /// A certificate that was issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +38,9 @@ pub(crate) struct RevokedCertificate {
 #[derive(Debug, Default)]
 pub(crate) struct Revocations {
     /// What each identity holds, by its UID.
-    issued: Mutex<HashMap<Arc<str>, Vec<Issued>>>,
+    issued: Mutex<HashMap<Uid, Vec<Issued>>>,
+    /// Trust domains and authorities.
+    names: Names,
     revoked: Mutex<HashMap<Box<str>, RevokedCertificate>>,
     gone: Mutex<HashMap<Digest, Granted>>,
     /// Everything that ended before this process led is known: lists may be signed.
@@ -46,20 +50,25 @@ pub(crate) struct Revocations {
 
 impl Revocations {
     /// A certificate is about to be handed out to the identity with this UID.
-    pub(crate) fn issued(&self, identity: &str, certificate: Issued) {
+    pub(crate) fn issued(&self, identity: &Uid, certificate: Issued) {
         let mut issued = self.issued.lock();
-        let all = issued.entry(identity.into()).or_default();
+        let all = issued.entry(identity.clone());
+        let all = all.or_insert_with(|| Vec::with_capacity(1)); // mostly it is one
         if !all
             .iter()
             .any(|it| it.serial_number == certificate.serial_number)
         {
-            all.push(certificate);
+            all.push(Issued {
+                trust_domain: self.names.shared(&certificate.trust_domain),
+                authority: self.names.shared(&certificate.authority),
+                ..certificate
+            });
         }
     }
 
     /// Whatever the identity holds doesn't count any more. What counts again after a suspension is
     /// a new certificate.
-    pub(crate) fn revoke(&self, identity: &str, at: Timestamp, reason: RevocationReason) {
+    pub(crate) fn revoke(&self, identity: &Uid, at: Timestamp, reason: RevocationReason) {
         let Some(all) = self.issued.lock().remove(identity) else {
             return;
         };
@@ -109,6 +118,7 @@ impl Revocations {
     pub(crate) fn prune(&self, now: Timestamp) {
         self.issued.lock().retain(|_, all| {
             all.retain(|it| it.not_after > now);
+            all.shrink_to_fit();
             !all.is_empty()
         });
         self.revoked.lock().retain(|_, it| it.not_after > now);

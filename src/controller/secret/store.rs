@@ -11,16 +11,17 @@ use parking_lot::Mutex;
 
 use super::{IDENTITY_ANNOTATION, UID_LABEL};
 use crate::identity::SecretVersion;
+use crate::uid::Uid;
 use crate::version;
 
 /// A Secret with our label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Held {
     /// The UID of the identity that it is labelled with.
-    pub(crate) identity: Arc<str>,
+    pub(crate) identity: Uid,
     /// That identity's name, where the Secret says it.
     pub(crate) name: Option<Arc<str>>,
-    pub(crate) uid: Arc<str>,
+    pub(crate) uid: Uid,
     pub(crate) resource_version: Arc<str>,
 }
 
@@ -42,7 +43,7 @@ enum Watched {
 enum Written {
     Put(Held),
     /// Deleted: the UID that is gone.
-    Gone(Arc<str>),
+    Gone(Uid),
 }
 
 impl Held {
@@ -55,7 +56,7 @@ impl Held {
                 .get(IDENTITY_ANNOTATION)
                 .filter(|name| is_object_name(name))
                 .map(|name| name.as_str().into()),
-            uid: secret.uid()?.into(),
+            uid: secret.uid()?.as_str().into(),
             resource_version: secret.resource_version()?.into(),
         })
     }
@@ -140,12 +141,12 @@ impl Secrets {
     }
 
     /// We deleted this, or saw that it is gone. Kept only while the watch still shows it.
-    pub(crate) fn deleted(&self, key: &ObjectKey, uid: &str) {
+    pub(crate) fn deleted(&self, key: &ObjectKey, uid: &Uid) {
         let mut written = self.written.lock();
-        let shown = self.seen(key).is_some_and(|seen| *seen.uid == *uid);
-        let to_be_shown = matches!(written.get(key), Some(Written::Put(ours)) if *ours.uid == *uid);
+        let shown = self.seen(key).is_some_and(|seen| seen.uid == *uid);
+        let to_be_shown = matches!(written.get(key), Some(Written::Put(ours)) if ours.uid == *uid);
         if shown || to_be_shown {
-            written.insert(key.clone(), Written::Gone(uid.into()));
+            written.insert(key.clone(), Written::Gone(uid.clone()));
         } else {
             written.remove(key);
         }

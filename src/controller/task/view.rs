@@ -6,10 +6,12 @@ use countersign_tasks::{Rules, Verdict};
 use kube::ResourceExt as _;
 use kube::api::{DynamicObject, PartialObjectMeta};
 
+use crate::uid::Uid;
+
 /// A task in a few bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TaskView {
-    pub(crate) uid: Arc<str>,
+    pub(crate) uid: Uid,
     pub(crate) stands: Stands,
 }
 
@@ -27,7 +29,7 @@ pub(crate) enum Stands {
 impl TaskView {
     /// Judges a whole object.
     pub(crate) fn of(object: DynamicObject, rules: &Rules) -> Self {
-        let uid = object.uid().unwrap_or_default().into();
+        let uid = object.uid().unwrap_or_default().as_str().into();
         let stands = if object.metadata.deletion_timestamp.is_some() {
             Stands::Deleting
         } else {
@@ -40,7 +42,7 @@ impl TaskView {
     pub(crate) fn of_metadata(object: &PartialObjectMeta<DynamicObject>) -> Self {
         let deleting = object.metadata.deletion_timestamp.is_some();
         Self {
-            uid: object.uid().unwrap_or_default().into(),
+            uid: object.uid().unwrap_or_default().as_str().into(),
             stands: if deleting {
                 Stands::Deleting
             } else {

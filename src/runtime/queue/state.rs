@@ -30,7 +30,8 @@ struct Item {
     lane: Arc<str>,
     place: Place,
     timer: Option<Timer>,
-    backoff: Option<Backoff>,
+    /// Few have one.
+    backoff: Option<Box<Backoff>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,7 +73,7 @@ impl<K: Clone + Eq + Hash> State<K> {
     /// See [`Queue::push`](super::Queue::push); the others likewise.
     pub(super) fn push(&mut self, now: Instant, key: K, lane: Arc<str>, urgency: Urgency) {
         let item = self.item(&key, lane);
-        match item.backoff.map(|backoff| backoff.event_at(urgency)) {
+        match item.backoff.as_ref().map(|it| it.event_at(urgency)) {
             Some(at) if at > now && item.place == Place::Resting => {
                 self.set_timer(&key, at, urgency);
             }
@@ -92,7 +93,7 @@ impl<K: Clone + Eq + Hash> State<K> {
             return self.push(now, key, lane, urgency);
         }
         let item = self.item(&key, lane);
-        let at = match item.backoff {
+        let at = match &item.backoff {
             Some(backoff) if item.place == Place::Resting => at.max(backoff.event_at(urgency)),
             _ => at,
         };
@@ -131,8 +132,9 @@ impl<K: Clone + Eq + Hash> State<K> {
                 again
             }
             Outcome::Failed { urgency } => {
-                let backoff = Backoff::after(item.backoff, now, urgency, jitter);
-                item.backoff = Some(backoff);
+                let backoff =
+                    Backoff::after(item.backoff.as_deref().copied(), now, urgency, jitter);
+                item.backoff = Some(Box::new(backoff));
                 Some((backoff.retry_at(), backoff.urgency()))
             }
         };

@@ -7,6 +7,7 @@ use kube::Resource;
 use prometheus_client::metrics::counter::Counter;
 
 use super::session::Failure;
+use crate::names::Names;
 use crate::store::{ObjectKey, Store};
 use crate::watch_metrics::{WatchMetrics, WatchName};
 
@@ -18,6 +19,7 @@ pub(super) struct Follow<'a, K, V, R, C> {
     changed: C,
     /// The number of the present or last listing.
     listing: u64,
+    namespaces: Names,
     counters: Counters,
     objects: PhantomData<fn(K)>,
 }
@@ -52,6 +54,7 @@ where
             reduce,
             changed,
             listing: 0,
+            namespaces: Names::default(),
             counters: Counters {
                 events: metrics.events.get_or_create_owned(&label),
                 listings: metrics.listings.get_or_create_owned(&label),
@@ -111,22 +114,26 @@ where
     }
 
     fn apply(&mut self, mut object: K) {
-        let Some(key) = ObjectKey::of(object.meta()) else {
+        let Some(mut key) = ObjectKey::of(object.meta()) else {
             return;
         };
+        key.namespace = key.namespace.map(|it| self.namespaces.shared(&it));
         object.meta_mut().managed_fields = None; // half of an object's size, and no use to us
         let value = (self.reduce)(object);
         self.set(&key, value);
     }
 
     fn set(&self, key: &ObjectKey, value: Option<V>) {
-        let old = self.store.get(key);
+        let (key, old) = match self.store.entry(key) {
+            Some((key, old)) => (key, Some(old)),
+            None => (key.clone(), None),
+        };
         if old.as_deref() == value.as_ref() {
-            self.store.mark(key, self.listing);
+            self.store.mark(&key, self.listing);
             return;
         }
         let new = value.map(Arc::new);
-        self.store.set(key, new.clone(), self.listing);
-        (self.changed)(key, old.as_ref(), new.as_ref());
+        self.store.set(&key, new.clone(), self.listing);
+        (self.changed)(&key, old.as_ref(), new.as_ref());
     }
 }
