@@ -57,9 +57,6 @@ impl Bundle {
                 Ok(parsed) if !known && is_authority(&parsed) => open.push(parsed),
                 _ => {}
             }
-            if open.len() == MAX_INTERMEDIATES {
-                break;
-            }
         }
         let roots = self.roots.iter().filter_map(|it| parse(it.der()).ok());
         let roots: Vec<_> = roots.collect();
@@ -76,7 +73,7 @@ impl Bundle {
             }
             led.extend(below);
         }
-        let kept = led.iter().map(|it| Intermediate {
+        let kept = led.iter().take(MAX_INTERMEDIATES).map(|it| Intermediate {
             der: it.as_raw().into(),
             not_after: validity_end(it),
         });

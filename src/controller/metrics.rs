@@ -38,6 +38,7 @@ pub(crate) struct Metrics {
     audit_available: Gauge,
     audit_waiting: Gauge,
     audit_chains: Family<State, Gauge>,
+    audit_unwitnessed: Gauge,
     policies: Family<State, Gauge>,
 }
 
@@ -82,6 +83,7 @@ impl Metrics {
             audit_available: Gauge::default(),
             audit_waiting: Gauge::default(),
             audit_chains: Family::default(),
+            audit_unwitnessed: Gauge::default(),
             policies: Family::default(),
         };
         let Self {
@@ -101,6 +103,7 @@ impl Metrics {
             audit_available,
             audit_waiting,
             audit_chains,
+            audit_unwitnessed,
             policies,
         } = metrics.clone();
         registry.register_with_unit(
@@ -163,6 +166,11 @@ impl Metrics {
             "audit_chains",
             "Chains of the audit log that others write, such as decision points, by how they stand: what is refused was cut off or rewritten and is not signed any further",
             audit_chains,
+        );
+        registry.register(
+            "audit_unwitnessed",
+            "1 while chains that others write can't be looked at, and so aren't signed",
+            audit_unwitnessed,
         );
         registry.register(
             "policies",
@@ -254,6 +262,11 @@ impl Metrics {
             let gauge = self.policies.get_or_create(&State { state });
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+    }
+
+    /// Chains that others write can't be looked at.
+    pub(crate) fn unwitnessed(&self, unwitnessed: bool) {
+        self.audit_unwitnessed.set(i64::from(unwitnessed));
     }
 
     /// Chains that others write; all of them.

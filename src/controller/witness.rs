@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use countersign_audit::{Standing, Witnessed};
 use tokio::time::sleep;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::context::Context;
 
@@ -39,19 +39,26 @@ pub(crate) async fn follow(ctx: &Context) {
         // Nothing is signed before it is known how far the chains had come.
         if !ctx.gate.leads() || !ctx.audit.is_recalled() {
             ctx.metrics.witnessed(&[]);
+            ctx.metrics.unwitnessed(false);
             told = Told::default();
             continue;
         }
         match witness.look(MOST).await {
             Ok(found) => {
                 ctx.metrics.witnessed(&found);
+                ctx.metrics.unwitnessed(false);
                 told.tell(&found);
                 if found.iter().any(|it| it.standing == Standing::Behind) {
                     wait = AT_ONCE;
                 }
             }
-            // The log's own health tells of it.
-            Err(why) => debug!("can't look at what others record: {why}"),
+            // Loud, since the log's own health doesn't tell of it, and whoever may write to the store
+            // could have made it so, to have the end of a chain for himself.
+            Err(why) => {
+                ctx.metrics.witnessed(&[]);
+                ctx.metrics.unwitnessed(true);
+                told.blind(&why.to_string());
+            }
         }
     }
 }
@@ -60,10 +67,20 @@ pub(crate) async fn follow(ctx: &Context) {
 #[derive(Debug, Default)]
 struct Told {
     refused: BTreeSet<String>,
+    blind: bool,
 }
 
 impl Told {
+    fn blind(&mut self, why: &str) {
+        if !std::mem::replace(&mut self.blind, true) {
+            warn!("what others record can't be looked at, and is not signed: {why}");
+        }
+    }
+
     fn tell(&mut self, found: &[Witnessed]) {
+        if std::mem::take(&mut self.blind) {
+            info!("what others record can be looked at again");
+        }
         for it in found {
             match &it.standing {
                 Standing::Refused(why) => {

@@ -182,7 +182,9 @@ impl Answer {
 
 /// What answers questions: the decision point's core behind its protocols.
 pub trait DecisionPoint: Send + Sync + 'static {
-    /// Decides, and records.
+    /// Decides, and records. Never allows a question with a [`Call::doubt`](crate::Call::doubt), nor with
+    /// an obligation that isn't among its [`Call::obligations`](crate::Call::obligations): whoever asks
+    /// relies on that.
     fn decide<'a>(
         &'a self,
         caller: &'a Caller,

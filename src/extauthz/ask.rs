@@ -64,7 +64,8 @@ pub(crate) fn ask(
     })
 }
 
-/// What was sent, where no question can be made of it: for the record, as it stands there.
+/// What was sent, where no question can be made of it: for the record, as it stands there but for its
+/// query, which may have secrets.
 pub(crate) fn sent(attributes: &AttributeContext) -> Question {
     let http = attributes.request.as_ref().and_then(|it| it.http.as_ref());
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -73,7 +74,9 @@ pub(crate) fn sent(attributes: &AttributeContext) -> Question {
         certificate: None,
         action: http.map(|it| text(&it.method)).unwrap_or_default(),
         resource: ResourceRef {
-            path: http.map(|it| text(&it.path)).unwrap_or_default(),
+            path: http
+                .map(|it| text(without_query(&it.path)))
+                .unwrap_or_default(),
             ..ResourceRef::default()
         },
         authority: None,
@@ -82,6 +85,13 @@ pub(crate) fn sent(attributes: &AttributeContext) -> Question {
             ..Call::default()
         },
     }
+}
+
+fn without_query(target: &[u8]) -> &[u8] {
+    let end = target.iter().position(|it| matches!(it, b'?' | b'#'));
+    target
+        .get(..end.unwrap_or(target.len()))
+        .unwrap_or_default()
 }
 
 struct Who {

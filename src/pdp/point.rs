@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use countersign_audit::Log;
+use countersign_audit::{Entry, Log};
 use countersign_decision::{
     Answer, Caller, Changes, DecisionPoint, Engine, Found, Question, Reason, Search,
 };
@@ -41,6 +41,22 @@ impl Drop for Place<'_> {
     }
 }
 
+/// The denial of an allow that nobody is given: it couldn't be recorded in time, or whoever asked has
+/// gone meanwhile. The allow's commit may have been under way, so that it is on record all the same; this
+/// then stands behind it under the same id.
+struct LastWord<'a> {
+    log: &'a Log,
+    denial: Option<Entry>,
+}
+
+impl Drop for LastWord<'_> {
+    fn drop(&mut self) {
+        if let Some(denial) = self.denial.take() {
+            self.log.later(denial);
+        }
+    }
+}
+
 impl Point {
     fn place(&self) -> Option<Place<'_>> {
         let before = self.in_work.fetch_add(1, Ordering::Relaxed);
@@ -58,21 +74,26 @@ impl Point {
         let mut recorded = false;
         if answer.allowed && answer.record_first {
             let entry = record::entry(&answer, &question, caller);
+            let denial = Answer {
+                allowed: false,
+                reason: Reason::NotRecorded,
+                explanation: "it would be allowed, but can't be recorded now, and must be first"
+                    .to_owned(),
+                obligations: Vec::new(),
+                ..answer.clone()
+            };
+            let mut last_word = LastWord {
+                log: &self.log,
+                denial: Some(record::entry(&denial, &question, caller)),
+            };
             let appended = self.log.append(entry).await;
-            recorded = appended.is_ok();
-            if let Err(why) = appended {
-                // Its commit may have been under way, so that the allow is on record all the same. The
-                // denial then stands behind it under the same id, and is the last word.
-                warn!("an allow that must be on record first is denied: {why}");
-                answer = Answer {
-                    allowed: false,
-                    reason: Reason::NotRecorded,
-                    explanation:
-                        "it would be allowed, but can't be recorded now, and must be first"
-                            .to_owned(),
-                    obligations: Vec::new(),
-                    ..answer
-                };
+            recorded = true; // the allow, or the denial behind it
+            match appended {
+                Ok(_) => last_word.denial = None,
+                Err(why) => {
+                    warn!("an allow that must be on record first is denied: {why}");
+                    answer = denial;
+                }
             }
         }
         let wanted = !answer.allowed || self.record == Record::All;
@@ -102,6 +123,9 @@ impl DecisionPoint for Point {
 
     fn refuse(&self, caller: &Caller, sent: &Question, why: &str) -> Answer {
         let started = Instant::now();
+        let Some(_place) = self.place() else {
+            return self.overloaded();
+        };
         let answer = Answer::denied(Reason::BadRequest, why, self.clock.now());
         self.log.later(record::entry(&answer, sent, caller));
         self.metrics

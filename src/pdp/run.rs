@@ -169,7 +169,10 @@ pub async fn run(
     let stores = feed.start(&mut all);
     if let Some(lists) = lists {
         let stores = Arc::clone(&stores);
-        all.spawn("read revocation lists", lists.run(move || stores.synced()));
+        let (feed, known) = (Arc::clone(&feed), Arc::clone(&stores));
+        let read = move |name: &str| feed.domain_changed(&known, name);
+        let listed = move || stores.synced();
+        all.spawn("read revocation lists", lists.run(listed, read));
     }
     all.spawn(
         "tell how fresh the facts are",

@@ -212,7 +212,7 @@ fn intermediates(
     let before = before.iter().flat_map(Bundle::intermediates);
     let good = |der: &&[u8]| match AuthorityCertificate::from_der(der) {
         Ok(it) => now < it.not_after() && !distrusted.iter().any(|id| id == it.id().as_str()),
-        Err(_) => true, // without an id nobody can distrust it
+        Err(_) => false, // without an id nobody could distrust it
     };
     let all = bundle.intermediates().chain(before).filter(good);
     roots().with_intermediates(all).intermediates_pem()

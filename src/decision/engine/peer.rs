@@ -39,14 +39,11 @@ impl Peer {
     /// operator gives such names out there.
     fn agents_domain(&self) -> Option<&str> {
         let rest = self.spiffe_id().strip_prefix("spiffe://")?;
-        let mut parts = rest.split('/');
-        let domain = parts.next()?;
-        let form = parts.map(|part| match part {
-            "ns" | "agent" | "task" => part,
-            _ => "",
-        });
-        form.eq(["ns", "", "agent", "", "task", "", ""])
-            .then_some(domain)
+        let parts: Vec<&str> = rest.split('/').collect();
+        match *parts {
+            [domain, "ns", _, "agent", _, "task", _, _] => Some(domain),
+            _ => None,
+        }
     }
 }
 
@@ -55,7 +52,8 @@ impl Engine {
     /// identity is active, its owner there, the certificate of a trusted authority and not revoked, and
     /// no signal denies it.
     ///
-    /// What the operator didn't issue is none of this engine's: it counts. So does everything while the
+    /// What the operator didn't issue is none of this engine's: it counts. Of a trust domain that it has
+    /// known once everything is its own, whatever became of that. So does everything while the
     /// facts were never complete, and all questions are denied.
     ///
     /// # Errors
@@ -67,7 +65,7 @@ impl Engine {
         }
         if seen.principal.is_none() {
             let domain = peer.agents_domain();
-            let ours = domain.is_some_and(|it| self.world.read().domain(it).is_some());
+            let ours = domain.is_some_and(|it| self.world.read().has_known_domain(it));
             return if ours {
                 Err(Reason::UnknownAgent)
             } else {

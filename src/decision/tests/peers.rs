@@ -28,7 +28,13 @@ fn an_agent_that_asks_is_looked_at_as_one_that_acts() {
     bed.world().put_owner(owner("alice"));
     bed.world().remove_identity(&identity(1).uid);
     assert_eq!(ask(), Err(Reason::UnknownAgent));
+    let named_so = "spiffe://example.org/ns/agent/agent/task/task/t/i".to_owned();
+    let named_so = bed.engine.check_peer(&Peer::new(named_so, Vec::new()), now);
+    assert_eq!(named_so, Err(Reason::UnknownAgent));
+    bed.world().remove_trust_domain("example.org");
+    assert_eq!(ask(), Err(Reason::UnknownAgent), "it was ours");
     bed.world().put_identity(identity(1));
+    assert_eq!(ask(), Err(Reason::UnknownTrustDomain));
     bed.world().set_freshness(Freshness::NotReady);
     bed.world().remove_identity(&identity(1).uid);
     assert_eq!(

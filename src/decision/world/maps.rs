@@ -1,6 +1,6 @@
 //! All facts, and how they are found.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use countersign_policy::PolicySet;
@@ -25,6 +25,8 @@ pub(crate) struct Maps {
     hops: HashMap<Arc<str>, Arc<Hop>>,
     statements: HashMap<Digest, Arc<Hop>>,
     domains: HashMap<String, Arc<Domain>>,
+    /// All that there ever were.
+    known_domains: HashSet<String>,
     revoked_serials: HashMap<Box<str>, Timestamp>,
     revoked_statements: HashMap<Digest, Timestamp>,
     pub(crate) policies: Arc<PolicySet>,
@@ -69,6 +71,7 @@ impl Maps {
             hops: HashMap::new(),
             statements: HashMap::new(),
             domains: HashMap::new(),
+            known_domains: HashSet::new(),
             revoked_serials: HashMap::new(),
             revoked_statements: HashMap::new(),
             policies: Arc::new(PolicySet::default()),
@@ -128,12 +131,23 @@ impl Maps {
         self.domains.get(name)
     }
 
+    /// Is there one of this name, or was there, whether or not it could ever be relied upon?
+    pub(crate) fn has_known_domain(&self, name: &str) -> bool {
+        self.known_domains.contains(name)
+    }
+
     pub(crate) fn put_domain(&mut self, name: String, domain: Domain) {
+        if !self.known_domains.contains(&name) {
+            self.known_domains.insert(name.clone());
+        }
         self.domains.insert(name, Arc::new(domain));
     }
 
     pub(crate) fn remove_domain(&mut self, name: &str) {
         self.domains.remove(name);
+        if !self.known_domains.contains(name) {
+            self.known_domains.insert(name.to_owned());
+        }
     }
 
     pub(crate) fn revoke_serial(&mut self, serial_number: &str, until: Timestamp) {

@@ -329,15 +329,16 @@ impl Feed {
         });
     }
 
-    /// A trust domain is known while it exists and its bundle is published: one that was deleted
-    /// leaves a bundle behind.
-    fn domain_changed(&self, stores: &Stores, name: &str) {
+    /// A trust domain is known while it exists, its bundle is published (one that was deleted leaves a
+    /// bundle behind) and, where lists are read, its lists were.
+    pub(crate) fn domain_changed(&self, stores: &Stores, name: &str) {
         // Two watches come here: whoever is last has seen both.
         let _one = self.domains.lock();
         let there = stores.domains.get(&ObjectKey::new(None, name));
         let bundle = ObjectKey::new(Some(&self.namespace), &bundle::config_map(name));
         let bundle = stores.bundles.get(&bundle).filter(|_| there.is_some());
         let facts = bundle.and_then(|it| bundle::facts(&it));
+        let mut answered = true;
         if let Some(lists) = &self.lists {
             let wanted = facts.as_ref().zip(there.as_ref());
             let wanted = wanted.map(|(facts, signing)| Wanted {
@@ -345,9 +346,9 @@ impl Feed {
                 keys: Arc::clone(&facts.keys),
                 signing: signing.0.clone(),
             });
-            lists.set_domain(name, wanted);
+            answered = lists.set_domain(name, wanted);
         }
-        match facts {
+        match facts.filter(|_| answered) {
             Some(facts) => self.engine.world().put_trust_domain(facts),
             None => self.engine.world().remove_trust_domain(name),
         }

@@ -81,11 +81,20 @@ impl Held {
         take(&mut self.certificates, authority.clone(), new, name, now)
     }
 
-    /// Forgets the lists of authorities that aren't trusted any more: what they signed counts for
-    /// nothing. One that only signs no more keeps its last list.
-    pub(super) fn keep_only(&mut self, bundle: &Bundle) {
+    /// Forgets the lists of authorities that aren't trusted any more, and names them: what they signed
+    /// counts for nothing. One that only signs no more keeps its last list.
+    pub(super) fn keep_only(&mut self, bundle: &Bundle) -> Vec<String> {
+        let gone = self.certificates();
+        let gone = gone.filter(|id| bundle.authority(id).is_none()).map(of);
+        let gone = gone.collect();
         self.certificates
             .retain(|id, _| bundle.authority(id).is_some());
+        gone
+    }
+
+    /// Whose lists of certificates are held.
+    pub(super) fn certificates(&self) -> impl Iterator<Item = &AuthorityId> {
+        self.certificates.keys()
     }
 
     /// When the first list that is to be replaced is due; those of authorities that sign no more never
@@ -164,6 +173,7 @@ fn partition(number: u32) -> String {
     format!("statements/{number}")
 }
 
-fn of(authority: &AuthorityId) -> String {
+/// The name of an authority's list.
+pub(super) fn of(authority: &AuthorityId) -> String {
     format!("certificates/{authority}")
 }

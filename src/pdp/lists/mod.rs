@@ -11,11 +11,13 @@
 //! of those whose Delegation is gone, should somebody write one anew.
 //!
 //! # Freshness
-//! A replica answers nothing until it has read the lists of every trust domain once. After that, lists
-//! that can't be fetched make no facts old: what they had stays, what ends is told by the watches, whose
-//! silence is bounded, and what only a later list would tell is the second, older certificate of an agent
-//! that is suspended and comes back while they fail. To deny every agent for that would let one server
-//! of one operator take all replicas down. So it is told: a warning, and each list's age in the metrics.
+//! A trust domain is unknown, and its agents are denied, until its lists were read once, whenever it came;
+//! another's don't matter, so that one whose authority is broken takes no other down. A replica is ready
+//! when it has tried all that there are and has read one. After that, lists that can't be fetched make no
+//! facts old: what they had stays, what ends is told by the watches, whose silence is bounded, and what
+//! only a later list would tell is the second, older certificate of an agent that is suspended and comes
+//! back while they fail. To deny every agent for that would let one server of one operator take all
+//! replicas down. So it is told: a warning, and each list's age in the metrics.
 
 mod fetch;
 mod held;
@@ -47,6 +49,8 @@ use crate::metrics::{List, Metrics};
 const EVERY: Duration = Duration::from_secs(60);
 /// How soon again when that failed and nothing can be answered yet, and later.
 const AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
+/// For all lists of a trust domain, of one server: one that is slow must not hold up the others.
+const WITHIN: Duration = Duration::from_secs(30);
 /// Between two looks at what is due.
 const TICK: Duration = Duration::from_secs(1);
 /// What is on a list that is held is told to the engine again so often …
@@ -88,8 +92,11 @@ pub(crate) struct Wanted {
 /// A trust domain and its lists.
 #[derive(Debug)]
 struct Domain {
-    wanted: Wanted,
+    /// `None` while it isn't known: what was on its lists stays revoked.
+    wanted: Option<Wanted>,
     held: Held,
+    /// They were fetched once, whatever came of it.
+    tried: bool,
     /// All of its lists were good once.
     read: bool,
     due: Instant,
@@ -131,53 +138,59 @@ impl Lists {
         }
     }
 
-    /// Were the lists of every trust domain read once?
+    /// Were those of all trust domains tried once, and those of one read?
     pub(crate) fn ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
     }
 
-    /// A trust domain that is new or changed, or gone.
-    pub(crate) fn set_domain(&self, name: &str, wanted: Option<Wanted>) {
+    /// A trust domain that is new or changed, or gone. May its agents be answered: were its lists read
+    /// once? Without roots it vouches for nobody whose certificate could be revoked.
+    pub(crate) fn set_domain(&self, name: &str, wanted: Option<Wanted>) -> bool {
         let mut domains = self.domains.lock();
         let Some(wanted) = wanted else {
-            if let Some(gone) = domains.remove(name) {
+            if let Some(gone) = domains.get_mut(name) {
+                gone.wanted = None;
                 for list in gone.held.names() {
                     self.metrics.no_list(&labels(name, list));
                 }
             }
-            return;
+            return false;
         };
-        match domains.get_mut(name) {
-            Some(known) => {
-                let same = known.wanted.signing == wanted.signing
-                    && known.wanted.bundle == wanted.bundle
-                    && known.wanted.keys.keys() == wanted.keys.keys();
-                known.wanted = wanted;
-                if !same {
-                    known.due = Instant::now();
-                }
-            }
-            None => {
-                let new = Domain {
-                    wanted,
-                    held: Held::default(),
-                    read: false,
-                    due: Instant::now(),
-                    trouble: false,
-                };
-                domains.insert(name.to_owned(), new);
-            }
+        let known = domains.entry(name.to_owned()).or_insert_with(|| Domain {
+            wanted: None,
+            held: Held::default(),
+            tried: false,
+            read: false,
+            due: Instant::now(),
+            trouble: false,
+        });
+        if !(known.wanted.as_ref()).is_some_and(|it| it.says_the_same(&wanted)) {
+            known.due = Instant::now();
         }
+        let answered = known.read || wanted.bundle.roots().is_empty();
+        known.wanted = Some(wanted);
         drop(domains);
         self.changed.notify_one();
+        answered
     }
 
-    /// Keeps the lists for ever, once `listed` says that every trust domain is known.
-    pub(crate) async fn run(self: Arc<Self>, listed: impl Fn() -> bool) -> Infallible {
+    /// Keeps the lists for ever, once `listed` says that every trust domain is known. `read` is told of
+    /// each trust domain whose lists were read for the first time.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        listed: impl Fn() -> bool,
+        read: impl Fn(&str),
+    ) -> Infallible {
         loop {
             if listed() {
                 let due = self.due();
-                join_all(due.iter().map(|(name, it)| self.refresh(name, it))).await;
+                let refresh = async |(name, wanted): &(String, Wanted)| {
+                    if self.refresh(name, wanted).await {
+                        self.tell();
+                        read(name);
+                    }
+                };
+                join_all(due.iter().map(refresh)).await;
                 self.tell();
             }
             // Whether a trust domain came or a moment passed is all the same.
@@ -188,18 +201,17 @@ impl Lists {
     fn due(&self) -> Vec<(String, Wanted)> {
         let now = Instant::now();
         let domains = self.domains.lock();
-        // Without roots it vouches for nobody whose certificate could be revoked.
-        let due = domains
-            .iter()
-            .filter(|(_, it)| it.due <= now && !it.wanted.bundle.roots().is_empty());
-        due.map(|(name, it)| (name.clone(), it.wanted.clone()))
+        let due = domains.iter().filter(|(_, it)| it.due <= now);
+        due.filter_map(|(name, it)| Some((name.clone(), it.wants()?.clone())))
             .collect()
     }
 
-    async fn refresh(&self, name: &str, wanted: &Wanted) {
+    /// Fetches the lists; were they read for the first time?
+    async fn refresh(&self, name: &str, wanted: &Wanted) -> bool {
         let mut outcome = Err("no server is named".to_owned());
         for server in &self.servers {
-            outcome = self.fetch(server, name, wanted).await;
+            let fetched = timeout(WITHIN, self.fetch(server, name, wanted)).await;
+            outcome = fetched.unwrap_or_else(|_| Err(format!("{server} takes too long")));
             if outcome.is_ok() {
                 break;
             }
@@ -207,8 +219,10 @@ impl Lists {
         let now = self.clock.now();
         let mut domains = self.domains.lock();
         let Some(domain) = domains.get_mut(name) else {
-            return;
+            return false;
         };
+        let before = domain.read;
+        domain.tried = true;
         match outcome {
             Ok(()) => {
                 if domain.trouble || !domain.read {
@@ -233,6 +247,7 @@ impl Lists {
                 domain.due = Instant::now() + if domain.read { later } else { soon };
             }
         }
+        domain.read && !before
     }
 
     /// Tells the engine what is held, and the metrics how old it is.
@@ -240,19 +255,44 @@ impl Lists {
         let now = self.clock.now();
         let mut domains = self.domains.lock();
         for (name, domain) in domains.iter_mut() {
-            domain.held.keep_only(&domain.wanted.bundle);
             domain.held.tell(&*self.revoke, now);
+            let Some(wanted) = &domain.wanted else {
+                continue;
+            };
+            let forgotten = domain.held.keep_only(&wanted.bundle);
+            // The last list of an authority that signs none any more gets older for good reason.
+            let retired = domain.held.certificates();
+            let retired = retired.filter(|it| !wanted.signing.iter().any(|id| id == it.as_str()));
+            let retired: Vec<String> = retired.map(held::of).collect();
+            for list in forgotten.into_iter().chain(retired.iter().cloned()) {
+                self.metrics.no_list(&labels(name, list));
+            }
             for (list, issued_at) in domain.held.ages() {
-                let age = now.duration_since(issued_at).as_secs_f64();
-                self.metrics.list_age(&labels(name, list), age);
+                if !retired.contains(&list) {
+                    let age = now.duration_since(issued_at).as_secs_f64();
+                    self.metrics.list_age(&labels(name, list), age);
+                }
             }
         }
-        let mut wanted = domains
-            .values()
-            .filter(|it| !it.wanted.bundle.roots().is_empty());
-        if wanted.all(|it| it.read) {
+        let all: Vec<&Domain> = domains.values().filter(|it| it.wants().is_some()).collect();
+        if all.iter().all(|it| it.tried) && (all.is_empty() || all.iter().any(|it| it.read)) {
             self.ready.store(true, Ordering::Release);
         }
+    }
+}
+
+impl Domain {
+    /// `None` where there are no lists to be had.
+    fn wants(&self) -> Option<&Wanted> {
+        (self.wanted.as_ref()).filter(|it| !it.bundle.roots().is_empty())
+    }
+}
+
+impl Wanted {
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.signing == other.signing
+            && self.bundle == other.bundle
+            && self.keys.keys() == other.keys.keys()
     }
 }
 

@@ -188,6 +188,11 @@ impl Bed {
         self.told.certificates.lock().clone()
     }
 
+    /// May its agents be answered?
+    fn known(&self) -> bool {
+        self.lists.set_domain(DOMAIN, Some(self.wanted()))
+    }
+
     fn in_trouble(&self) -> bool {
         self.lists.domains.lock()[DOMAIN].trouble
     }
@@ -198,7 +203,7 @@ fn set(serials: &[&str]) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn nothing_is_answered_until_every_list_was_read() {
+async fn a_trust_domain_is_unknown_until_every_list_of_it_was_read() {
     let bed = Bed::new().await;
     assert_eq!(bed.look().await, set(&[]));
     assert!(!bed.lists.ready() && bed.in_trouble());
@@ -207,10 +212,10 @@ async fn nothing_is_answered_until_every_list_was_read() {
     let last = format!("/revocations/{DOMAIN}/statements/1");
     let kept = bed.pages.lock().remove(&last).unwrap();
     bed.look().await;
-    assert!(!bed.lists.ready(), "one list is missing");
+    assert!(!bed.lists.ready() && !bed.known(), "one list is missing");
     bed.pages.lock().insert(last, kept);
     assert_eq!(bed.look().await, set(&["0a", "0b"]));
-    assert!(bed.lists.ready() && !bed.in_trouble());
+    assert!(bed.lists.ready() && bed.known() && !bed.in_trouble());
     assert!(bed.told.statements.lock().contains(&digest));
     let mut text = String::new();
     encode(&mut text, &bed.registry).unwrap();
@@ -219,6 +224,30 @@ async fn nothing_is_answered_until_every_list_was_read() {
     let mut text = String::new();
     encode(&mut text, &bed.registry).unwrap();
     assert!(!text.contains("statements/1"), "{text}");
+    // Its agents are unknown; what was revoked of them stays so, for it may come back.
+    bed.pages.lock().clear();
+    assert!(bed.known(), "it was read before it went");
+    assert_eq!(bed.look().await, set(&["0a", "0b"]));
+}
+
+#[tokio::test]
+async fn a_trust_domain_without_lists_keeps_no_other_from_being_answered() {
+    let bed = Bed::new().await;
+    let broken = Wanted {
+        signing: Vec::new(),
+        ..bed.wanted()
+    };
+    assert!(!bed.lists.set_domain("broken.example", Some(broken.clone())));
+    bed.serve_all(&["0a"], &[], 1);
+    bed.look().await;
+    assert!(!bed.lists.ready(), "one wasn't even tried");
+    assert!(!bed.lists.refresh("broken.example", &broken).await);
+    bed.lists.tell();
+    assert!(bed.lists.ready() && bed.known());
+    assert!(!bed.lists.set_domain("broken.example", Some(broken)));
+    // One that comes later is asked for as well.
+    let later = bed.wanted();
+    assert!(!bed.lists.set_domain("later.example", Some(later)));
 }
 
 #[tokio::test]
@@ -295,7 +324,10 @@ async fn it_reads_by_itself_once_all_trust_domains_are_known() {
     let listed = Arc::new(AtomicBool::new(false));
     let mut tasks = JoinSet::new();
     let flag = Arc::clone(&listed);
-    tasks.spawn(Arc::clone(&lists).run(move || flag.load(Ordering::Relaxed)));
+    let (read, first) = tokio::sync::mpsc::unbounded_channel();
+    let told = move |name: &str| read.send(name.to_owned()).unwrap();
+    let all_known = move || flag.load(Ordering::Relaxed);
+    tasks.spawn(Arc::clone(&lists).run(all_known, told));
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(!lists.ready());
     listed.store(true, Ordering::Relaxed);
@@ -303,4 +335,6 @@ async fn it_reads_by_itself_once_all_trust_domains_are_known() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(bed.told.certificates.lock().contains("0a"));
+    let mut first = first;
+    assert_eq!(first.recv().await.as_deref(), Some(DOMAIN));
 }

@@ -210,7 +210,10 @@ impl Text {
 
 impl Texts {
     fn have(&self, text: &str, facts: &Facts<'_>) -> bool {
-        !self.all(facts, |it| it != text)
+        match self {
+            Self::Are(all) => all.binary_search_by(|it| it.as_str().cmp(text)).is_ok(),
+            Self::Residency | Self::Codes => !self.all(facts, |it| it != text),
+        }
     }
 
     fn all(&self, facts: &Facts<'_>, mut test: impl FnMut(&str) -> bool) -> bool {

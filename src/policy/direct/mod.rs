@@ -9,7 +9,7 @@
 //!
 //! Cedar's evaluator takes a request as entities and values of its own, which have to be built for
 //! each: some 60 allocations, and three quarters of what a decision costs. What most conditions look
-//! at is known by the schema: here it is read where it lies, without an allocation. A condition is
+//! at is known by the schema: here it is read where it lies. A condition is
 //! read in whole or not at all, and means what it means to Cedar: the same is true, false, and
 //! a failure. A property test holds one against the other.
 //!
@@ -148,6 +148,7 @@ pub(crate) enum Text {
 /// A set of strings.
 #[derive(Debug)]
 pub(crate) enum Texts {
+    /// In order, each once.
     Are(Box<[SmolStr]>),
     Residency,
     Codes,

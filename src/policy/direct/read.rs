@@ -253,7 +253,10 @@ fn texts(expression: &Expr) -> Option<Texts> {
     match expression.expr_kind() {
         ExprKind::Set(all) => {
             let literals = all.iter().map(|it| literal(it).cloned());
-            Some(Texts::Are(literals.collect::<Option<_>>()?))
+            let mut literals = literals.collect::<Option<Vec<_>>>()?;
+            literals.sort_unstable(); // `have` searches
+            literals.dedup();
+            Some(Texts::Are(literals.into()))
         }
         _ => match path(expression)? {
             (Var::Resource, all) if *all == ["residency"] => Some(Texts::Residency),

@@ -18,7 +18,15 @@ fn known_number() -> BoxedStrategy<String> {
 }
 
 fn number() -> BoxedStrategy<String> {
-    let constant = one_of(&["0", "1", "2", "-1", "50", "9223372036854775807"]);
+    let constant = one_of(&[
+        "0",
+        "1",
+        "2",
+        "-1",
+        "50",
+        "9223372036854775807",
+        "-9223372036854775808",
+    ]);
     let one = prop_oneof![constant, known_number()].boxed();
     prop_oneof![
         4 => one.clone(),
@@ -79,7 +87,8 @@ fn time() -> BoxedStrategy<String> {
     prop_oneof![
         3 => one.clone(),
         1 => one.clone().prop_map(|it| format!("{it}.toDate()")),
-        1 => one.prop_map(|it| format!(r#"{it}.offset(duration("-1h30m"))"#)),
+        1 => one.clone().prop_map(|it| format!(r#"{it}.offset(duration("-1h30m"))"#)),
+        1 => one.prop_map(|it| format!(r#"{it}.offset(duration("106751991166d"))"#)),
     ]
     .boxed()
 }
@@ -111,7 +120,14 @@ fn of_texts() -> BoxedStrategy<String> {
             .prop_map(|(a, op, b)| format!("{a} {op} {b}")),
         (
             text(),
-            one_of(&[r#""*""#, r#""ledger/*""#, r#""*in*e*""#, r#""""#])
+            one_of(&[
+                r#""*""#,
+                r#""ledger/*""#,
+                r#""ledger/\*""#,
+                r#""*in*e*""#,
+                r#""é*""#,
+                r#""""#
+            ])
         )
             .prop_map(|(it, pattern)| format!("{it} like {pattern}")),
         (texts(), text()).prop_map(|(all, one)| format!("{all}.contains({one})")),
@@ -146,6 +162,8 @@ fn of_entities() -> BoxedStrategy<String> {
         r#"resource in Countersign::Collection::"led""#,
         r#"resource in [Countersign::Collection::"vault", Countersign::Collection::"ledger"]"#,
         r#"principal in Countersign::Namespace::"audit" || action == Countersign::Action::"read""#,
+        r#"principal is Countersign::Agent && context.transport.mtls"#,
+        r#"action in Countersign::Action::"any" && context.call.destructive"#,
         r#"context.transport.mtls || action in [Countersign::Action::"write", Countersign::Action::"other"]"#,
     ])
 }
@@ -165,6 +183,10 @@ fn of_the_optional() -> BoxedStrategy<String> {
         r#"context has transport.serialNumber && context.transport.serialNumber == "4f2a""#,
         r#"context.transport has notAfter && context.transport.notAfter.durationSince(context.now) < duration("5m")"#,
         r#"context.call has tool && context.call.tool == "search""#,
+        r#"context.call has tool && ["search", "eu"].contains(context.call.tool)"#,
+        r#"context has sourceIP && context.sourceIP.isInRange(ip("10.1.2.3/8"))"#,
+        r#"context has sourceIP && context.sourceIP.isInRange(ip("2001:db8::1"))"#,
+        r#"context has delegation && context.delegation.depth * 9223372036854775807 > 1"#,
         r#"context.call has audience && context.call.audience == "ledger""#,
         "context has delegation && context.delegation.depth > 1",
         "context has delegation && context.delegation.expires > context.now",
@@ -207,7 +229,9 @@ pub(super) fn condition() -> impl Strategy<Value = String> {
     ];
     let one = prop_oneof![
         4 => one.prop_map(|it| format!("({it})")),
-        1 => fact.prop_map(|it| format!("!({it})")),
+        // Never known to be false beforehand, which the validator would refuse: `!(context has sourceIP)`
+        // is, where something before it has asked for the same.
+        1 => fact.prop_map(|it| format!("(!({it}) || resource.sensitivity > 3)")),
     ];
     one.prop_recursive(3, 8, 3, |inner| {
         prop_oneof![

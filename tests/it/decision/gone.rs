@@ -95,6 +95,8 @@ async fn with_the_api_server_gone_for_a_minute_it_answers_to_the_bound_or_to_the
 
     near.cut();
     let strict_since = Instant::now();
+    let mut bounded = Heard::default();
+    bounded.note(&strict.ask(lasting).await, strict_since, &["NotReady"]);
     // The one that still hears of it goes on until certificates expire.
     let mut going_on = guard();
     going_on["onStale"] = json!("UntilCertificatesExpire");
@@ -112,8 +114,7 @@ async fn with_the_api_server_gone_for_a_minute_it_answers_to_the_bound_or_to_the
     let patient_since = Instant::now();
     patch_identity(&space, "doomed", "Revoked").await;
 
-    let (mut bounded, mut goes_on, mut ends) =
-        (Heard::default(), Heard::default(), Heard::default());
+    let (mut goes_on, mut ends) = (Heard::default(), Heard::default());
     while patient_since.elapsed() < MINUTE || ends.denied == 0 || bounded.denied == 0 {
         let told = strict.ask(lasting).await;
         bounded.note(&told, strict_since, &["NotReady"]);

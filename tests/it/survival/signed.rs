@@ -15,7 +15,7 @@ use crate::decision::setting::{guard, permit, set_cluster_policy, spiffe_id};
 use crate::harness::{World, eventually, within};
 
 /// A look every three seconds, and five until it is published; the rest is for two busy cores.
-const SIGNED: Duration = Duration::from_secs(8 + 12);
+const SIGNED: Duration = Duration::from_secs(8 + 40);
 
 /// Where no trust domain is known, and two replicas' own.
 const CHAINS: [&str; 3] = ["/decide-0", "example.org/decide-0", "example.org/decide-1"];
@@ -72,9 +72,7 @@ async fn what_decision_points_record_is_signed_and_an_end_that_is_cut_off_is_nam
          DELETE FROM checkpoints WHERE chain = '{name}' AND seq > {last};",
         name = CHAINS[1]
     );
-    let Some(()) = sql(&file, &cut) else {
-        return;
-    };
+    sql(&file, &cut);
     let report = book.verify(&book.anchors().await).await;
     let finding = chain(&report, CHAINS[1]).findings.remove(0);
     assert_eq!(

@@ -410,7 +410,7 @@ async fn what_cannot_be_asked_is_told_as_it_was_sent() {
     let point = FakePoint::allowing();
     let (_serving, mut client) = serve(&point).await;
     let odd = request()
-        .path(b"/a/%2e%2e/b")
+        .path(b"/a/%2e%2e/b?access_token=secret")
         .header("x-request-id", "7f-3");
     refused(&mut client, odd, "BadRequest").await;
     let sent = point.refused();
