@@ -297,7 +297,7 @@ async fn many_policies_at_once_hold_no_identity_up() {
     };
     let (applied, slowest) = futures::join!(applied, served);
     applied.unwrap();
-    assert!(slowest < std::time::Duration::from_secs(5), "{slowest:?}");
+    assert!(slowest < std::time::Duration::from_secs(20), "{slowest:?}");
     let all = policies(&space);
     eventually("all of them judged", async || {
         let found = all.list(&kube::api::ListParams::default()).await.unwrap();

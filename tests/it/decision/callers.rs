@@ -68,7 +68,9 @@ async fn a_caller_that_is_suspended_is_refused_on_its_open_connection() {
     let mut again = Connection::as_agent(address, &before).await;
     assert_eq!(status(&mut again, &asked).await, 401);
 
-    // Back, with another certificate; the one before stays refused.
+    // Back, with another certificate; the one before stays refused. Not before it was taken away, or
+    // it was never gone.
+    space.until_no_secret("gateway-identity").await;
     patch_identity(&space, "gateway", "Active").await;
     let now = crate::harness::eventually("the new certificate", async || {
         let secret = space.secret("gateway-identity").await?;

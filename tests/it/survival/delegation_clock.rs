@@ -10,7 +10,7 @@ use super::hops::{Hops, assert_over, digest, hop, root};
 use crate::harness::{PATIENCE, World};
 use crate::support::is;
 
-const ENDS: Duration = Duration::from_secs(5);
+const ENDS: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn an_operator_whose_clock_is_ahead_countersigns_nothing_and_still_ends_what_ends() {

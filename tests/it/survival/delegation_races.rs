@@ -18,7 +18,7 @@ use crate::support::{OPERATOR_NAMESPACE, is, uid};
 
 const EVERYWHERE: &[&str] = &["--secret-namespaces", "*"];
 /// From the arrival of a write that is out of date to the end of what it said.
-const ENDS: Duration = Duration::from_secs(5);
+const ENDS: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn what_a_delegation_rests_on_ends_while_its_write_is_on_its_way() {
@@ -195,12 +195,15 @@ async fn two_that_lead_at_once_leave_one_statement_for_each_delegation() {
         let mut records = book.reader.by_object_uid(&uid(it)).await.unwrap();
         records.retain(|it| it.entry.kind == Kind::DelegationGranted);
         let of = |it: &Record| it.entry.delegation.as_ref().map(|it| it.digest.clone());
-        // The last: one that was signed twice in a second is the same.
-        let shown = records.iter().rfind(|it| of(it).as_ref() == Some(&digest));
-        let shown = shown.unwrap_or_else(|| panic!("{name} shows what has no record"));
-        let same = |it: &&Record| it.position.chain == shown.position.chain;
-        let last = records.iter().filter(same).map(|it| it.position.seq).max();
-        assert_eq!(last, Some(shown.position.seq), "{name}: {records:#?}");
+        // One that was signed twice in a second is the same, by whomever: one of the two wrote it.
+        let is_last = |shown: &Record| {
+            let same = |it: &&Record| it.position.chain == shown.position.chain;
+            let last = records.iter().filter(same).map(|it| it.position.seq).max();
+            last == Some(shown.position.seq)
+        };
+        let mut shown = records.iter();
+        let shown = shown.any(|it| of(it).as_ref() == Some(&digest) && is_last(it));
+        assert!(shown, "{name} shows {digest}: {records:#?}");
     }
     book.assert_intact().await;
     book.assert_covers(&space).await;

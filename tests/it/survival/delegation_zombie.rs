@@ -12,7 +12,7 @@ use crate::harness::{World, eventually};
 use crate::support::is;
 
 const CHAINS: usize = 4;
-const ENDS: Duration = Duration::from_secs(5);
+const ENDS: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_leader_stopped_past_its_lease_brings_no_delegation_back() {
