@@ -79,7 +79,11 @@ impl Peer {
         });
         let headers = format!("authorization: Bearer {}\r\n", self.bearer);
         let path = format!("/realms/{REALM}/authzen/access/v1/evaluation");
-        post(&path, &headers, &body.to_string())
+        let request = post(&path, &headers, &body.to_string());
+        // Its tokens count where they were issued: host and port.
+        let host = self.keycloak.url().replace("http://", "host: ");
+        let request = String::from_utf8_lossy(&request).replacen("host: 127.0.0.1", &host, 1);
+        request.into_bytes()
     }
 
     pub(super) fn side(&self) -> Result<Side> {
