@@ -35,8 +35,7 @@ pub(crate) fn changed(seen: &Observed, status: &Status, kind: Kind) -> Option<En
     let why = status.conditions.iter().find(|it| it.kind == condition)?;
     let mut entry = entry(seen, kind, outcome, status.task_uid.as_ref());
     let certificate = status.certificate.as_ref();
-    entry.spiffe_id =
-        (certificate.map(|it| it.spiffe_id.clone())).or_else(|| status.offered.clone());
+    entry.spiffe_id = certificate.map(|it| it.spiffe_id.clone());
     entry.serial_number = certificate.map(|it| it.serial_number.clone());
     if outcome == Outcome::Refused {
         entry.permissions = crate::grant::asked(&seen.identity.grants);
@@ -59,8 +58,7 @@ pub(crate) fn ended(object: &api::AgentIdentity, now: Timestamp) -> Option<Entry
 /// anything.
 pub(crate) fn deleted(object: &api::AgentIdentity, now: Timestamp) -> Option<Entry> {
     let recorded = super::parse::recorded(object);
-    let held = recorded.certificate.is_some() || recorded.offered.is_some();
-    if recorded.completed.is_some() || !held {
+    if recorded.completed.is_some() || recorded.certificate.is_none() {
         return None;
     }
     let mut entry = of_object(object, now);
@@ -76,8 +74,7 @@ fn of_object(object: &api::AgentIdentity, now: Timestamp) -> Entry {
     if let (Some(task), Some(uid)) = (&mut entry.task, &recorded.task_uid) {
         task.uid.clone_from(uid);
     }
-    entry.spiffe_id =
-        (certificate.map(|it| it.spiffe_id.clone())).or_else(|| recorded.offered.clone());
+    entry.spiffe_id = certificate.map(|it| it.spiffe_id.clone());
     entry.serial_number = certificate.map(|it| it.serial_number.clone());
     entry
 }
