@@ -10,7 +10,10 @@ const CRYPTOGRAPHY: &str = "cryptography==48.0.0";
 
 #[test]
 fn the_verifier_in_python_says_of_each_vector_what_is_expected() {
-    let names = files().into_iter().map(|(name, _)| in_vectors(name));
+    // As its help has it: `examples/vectors/*.json`, the bundle and the chain beside them included.
+    let folder = std::fs::read_dir(in_vectors("")).unwrap();
+    let names = folder.map(|entry| entry.unwrap().path());
+    let names = names.filter(|path| path.extension().is_some_and(|it| it == "json"));
     let out = run(python().arg("examples/verify_chain.py").args(names));
     let count: usize = files().iter().map(|(_, file)| file.vectors.len()).sum();
     assert!(
@@ -31,6 +34,15 @@ fn the_verifier_in_python_notices_a_vector_that_expects_something_else() {
     .unwrap();
     let out = run(python().arg("examples/verify_chain.py").arg(path));
     assert_eq!(out.status.code(), Some(1), "{}", text(&out));
+}
+
+#[test]
+fn the_verifier_in_python_is_not_content_with_no_vectors() {
+    let out = run(python()
+        .arg("examples/verify_chain.py")
+        .arg(in_vectors("chain.json")));
+    assert_eq!(out.status.code(), Some(1), "{}", text(&out));
+    assert!(text(&out).contains("no vectors"), "{}", text(&out));
 }
 
 #[test]
