@@ -1,21 +1,24 @@
 //! What the program prints: manifests and completion.
 
-#![allow(clippy::print_stdout, reason = "a command's answer goes to stdout")]
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _, stdout};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::CommandFactory as _;
 use serde_json::json;
 
 use crate::args::Arguments;
 
 pub(crate) fn crds() -> Result<()> {
+    let mut text = String::new();
     for (name, yaml) in countersign_api::manifests() {
-        println!("# {name}\n---\n{}", yaml.trim_end());
+        writeln!(text, "# {name}\n---\n{}", yaml.trim_end())?;
     }
-    Ok(())
+    print(text.as_bytes())
 }
 
 pub(crate) fn task_kinds() -> Result<()> {
+    let mut text = String::new();
     for kind in countersign_tasks::defaults() {
         let name = if kind.group.is_empty() {
             kind.resource.to_owned()
@@ -32,13 +35,27 @@ pub(crate) fn task_kinds() -> Result<()> {
                 "failed": kind.failed,
             },
         });
-        println!("---\n{}", serde_saphyr::to_string(&object)?.trim_end());
+        writeln!(
+            text,
+            "---\n{}",
+            serde_saphyr::to_string(&object)?.trim_end()
+        )?;
     }
-    Ok(())
+    print(text.as_bytes())
 }
 
 pub(crate) fn completion(shell: clap_complete::Shell) -> Result<()> {
     let mut command = Arguments::command();
-    clap_complete::generate(shell, &mut command, "countersign", &mut std::io::stdout());
-    Ok(())
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "countersign", &mut script);
+    print(&script)
+}
+
+/// To stdout. A reader that has gone, such as `head`, is no error.
+fn print(text: &[u8]) -> Result<()> {
+    let mut out = stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(why) if why.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("write to stdout"),
+    }
 }

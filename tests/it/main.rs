@@ -22,6 +22,7 @@ mod life;
 mod pki;
 mod policies;
 mod policies_kinds;
+mod print;
 mod refusals;
 mod renewal;
 mod request;
