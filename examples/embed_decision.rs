@@ -107,6 +107,7 @@ fn feed(world: &World, now: Timestamp) -> Result<()> {
             serial_number: "4f2a".to_owned(),
             not_after: now + SignedDuration::from_secs(3600),
         }),
+        in_pods: None,
         deadline: None,
     });
     world.set_rules(Rules {

@@ -15,7 +15,7 @@ pub struct AgentIdentityStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = bounds::MAX_EXACT_INTEGER))]
     pub observed_generation: Option<i64>,
-    /// The SPIFFE ID in the certificate, made of facts of the API server only:
+    /// The SPIFFE ID in the certificate, or in those that its pods may have; made of facts of the API server only:
     /// `spiffe://<trust domain>/ns/<namespace>/agent/<name>/task/<task UID>/<identity UID>`.
     #[serde(default, rename = "spiffeID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
@@ -23,7 +23,8 @@ pub struct AgentIdentityStatus {
     /// The task that was found, and how it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskStatus>,
-    /// When the first certificate was issued: `activeDeadlineSeconds` counts from here.
+    /// When the first certificate was issued, or could be to its pods: `activeDeadlineSeconds` counts
+    /// from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub first_issue_time: Option<Time>,
@@ -34,14 +35,15 @@ pub struct AgentIdentityStatus {
     /// The Secret that holds the credential, as the operator wrote it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretStatus>,
-    /// The certificate that was issued last. Absent once it is taken away.
+    /// The certificate that was issued last. Absent once it is taken away, and for delivery
+    /// `Workload`, where nothing is written when one is issued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateStatus>,
     /// The agent's risk, as the decision point wrote it last: when it rose to the threshold, and
     /// when it came back. Absent: it never rose so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<RiskStatus>,
-    /// `Ready`: the task runs and the certificate is good; removed when the identity is completed
+    /// `Ready`: the task runs and the certificate is good, or its pods may have one; removed when the identity is completed
     /// or suspended. `Completed`: it is over, and why. `Stalled`: refused until a person acts.
     /// `Reconciling`: something is awaited. `Suspended`: the credential is taken away for now.
     #[serde(default)]

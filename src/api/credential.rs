@@ -46,7 +46,7 @@ pub struct CredentialSpec {
     /// The agent's own request; required for delivery `Request`, and for it only. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestDelivery>,
-    /// Which pods get it, for delivery `Workload` only. Default: absent, the pods of the task.
+    /// Which pods get it, for delivery `Workload` only. Default: absent, all pods of the task.
     /// Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<WorkloadDelivery>,
@@ -116,10 +116,34 @@ pub struct RequestDelivery {
 }
 
 /// Delivery into pods.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.pods != 'ServiceAccount' || has(self.serviceAccountName)")
+        .message("`serviceAccountName` must be set when `pods` is ServiceAccount")
+        .field_path(".serviceAccountName")
+)]
 pub struct WorkloadDelivery {
-    /// The service account, in the identity's namespace, that the task's pods must run as. Immutable.
+    /// Which pods of the identity's namespace get it. `Task`: those that the task controls, at any
+    /// depth, by the UIDs of their controllers. `ServiceAccount`: any that run as
+    /// `serviceAccountName`, so that whoever may create a pod with it is the agent. Default: Task.
+    /// Immutable.
+    #[serde(default)]
+    pub pods: WorkloadPods,
+    /// The service account, in the identity's namespace, that the pods must run as; required when
+    /// `pods` is ServiceAccount. Default: absent, any. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = bounds::MAX_NAME), regex(pattern = bounds::DNS_SUBDOMAIN))]
-    pub service_account_name: String,
+    pub service_account_name: Option<String>,
+}
+
+/// Which pods may have a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::undescribed)]
+pub enum WorkloadPods {
+    /// Those that the task controls.
+    #[default]
+    Task,
+    /// Those with the service account.
+    ServiceAccount,
 }

@@ -69,6 +69,7 @@ pub use cluster_agent_policy::{
 pub use crds::crds;
 pub use credential::{
     CredentialSpec, Delivery, KeyAlgorithm, RequestDelivery, SecretDelivery, WorkloadDelivery,
+    WorkloadPods,
 };
 pub use delegation::{
     ACCEPT_DELEGATIONS_LABEL, Delegation, DelegationSpec, DelegationState, Delegator,

@@ -35,6 +35,6 @@ pub use question::{
 pub use signal::{Effect, Signal, SignalRefused, SignalSink, SignalSubject};
 pub use signals::{SignalInlet, Signals};
 pub use world::{
-    CurrentCertificate, Feed, Freshness, HopFacts, HopState, IdentityFacts, IdentityState,
+    CurrentCertificate, Feed, Freshness, HopFacts, HopState, IdentityFacts, IdentityState, InPods,
     OwnerFacts, ResourceRule, Rules, TrustDomainFacts, World,
 };

@@ -45,8 +45,11 @@ pub struct IdentityFacts {
     pub attributes: BTreeMap<String, String>,
     /// May it act?
     pub state: IdentityState,
-    /// Its current certificate; none is good without one.
+    /// Its current certificate; none is good without one, unless they are issued in its pods.
     pub certificate: Option<CurrentCertificate>,
+    /// Its certificates are issued in its pods and recorded nowhere: each that its trust domain
+    /// signed counts.
+    pub in_pods: Option<InPods>,
     /// When it ends at the latest.
     pub deadline: Option<Timestamp>,
 }
@@ -58,6 +61,13 @@ pub struct CurrentCertificate {
     pub serial_number: String,
     /// Its end.
     pub not_after: Timestamp,
+}
+
+/// Which of the certificates that pods hold count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct InPods {
+    /// Those that were issued later: the agent was suspended until then.
+    pub issued_after: Option<Timestamp>,
 }
 
 /// May an identity act?

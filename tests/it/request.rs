@@ -1,6 +1,6 @@
 //! Delivery Request: the agent keeps its own key, and the chain comes back in status.
 
-use countersign_api::AgentIdentity;
+use countersign_api::{self as api, AgentIdentity};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, SanType,
@@ -247,16 +247,29 @@ async fn a_request_that_proves_nothing_is_refused_and_says_why() {
 }
 
 #[tokio::test]
-async fn delivery_workload_is_refused_until_it_comes() {
+async fn what_pods_may_have_is_ready_at_one_write_and_over_with_its_task() {
     let world = World::shared().await;
     let space = world.space("workload").await;
     space.create_job(&job("work")).await;
-    let patch = json!({"spec": {"credential": {"delivery": "Workload"}}});
+    let patch =
+        json!({"spec": {"credential": {"delivery": "Workload", "certificateTTLSeconds": 60}}});
     let object = with(&identity("pod", "jobs.batch/work"), &patch);
     space.create_identity(&object).await;
-    let message = space.until_refused("pod", "DeliveryNotSupported").await;
-    assert!(message.contains("use Secret or Request"), "{message}");
-    assert_eq!(serial(&space.get("pod").await), "");
+    let ready = space.until_ready("pod").await;
+    let status = ready.status.clone().unwrap();
+    assert!(status.certificate.is_none() && status.secret.is_none());
+    let condition = status.conditions.iter().find(|it| it.type_ == "Ready");
+    assert_eq!(condition.unwrap().reason, "Issuable");
+    let task = status.task.unwrap();
+    assert_eq!(task.outcome, Some(api::TaskOutcome::Running));
+    let id = status.spiffe_id.unwrap();
+    assert!(id.contains(&task.uid.unwrap()), "{id}");
+    assert!(id.ends_with(&ready.metadata.uid.clone().unwrap()), "{id}");
+    assert!(status.deadline_time.is_some());
+    space.finish_job("work", "Succeeded").await;
+    assert_eq!(space.until_completed("pod").await, "TaskSucceeded");
+    let status = space.get("pod").await.status.unwrap();
+    assert_eq!(status.spiffe_id, Some(id));
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

@@ -287,6 +287,7 @@ fn sign(signing: &Signing, seen: &Observed, order: &Issue) -> Result<Leaf, Autho
             requested = RequestedKey::from_pkcs10_pem(pkcs10)?;
             LeafKey::Public(&requested)
         }
+        // Of a Workload nothing is planned to be issued here.
         Delivery::Secret { .. } | Delivery::Workload => {
             LeafKey::Generate(seen.identity.key_algorithm)
         }
@@ -454,9 +455,11 @@ fn told(
         info!(identity = %key, reason = reason.unwrap_or_default(), "identity is over");
         let reason = RevocationReason::CessationOfOperation;
         ctx.revocations.revoke(&uid.as_str().into(), now, reason);
+        in_pods(ctx, seen);
     } else if newly("Suspended") {
         let reason = RevocationReason::CertificateHold;
         ctx.revocations.revoke(&uid.as_str().into(), now, reason);
+        in_pods(ctx, seen);
         record = record::changed(seen, status, Kind::IdentitySuspended);
     } else if newly("Stalled") && seen.domain != DomainSeen::Missing {
         // A trust domain that there isn't has no log.
@@ -468,6 +471,13 @@ fn told(
     }
     if let Some(record) = record {
         ctx.audit.later(record);
+    }
+}
+
+/// What its pods hold is known to the audit log alone.
+fn in_pods(ctx: &Context, seen: &Observed) {
+    if seen.identity.delivery == Delivery::Workload {
+        ctx.revocations.outdated();
     }
 }
 

@@ -71,12 +71,6 @@ pub(crate) fn issuable(seen: &Observed) -> Result<Issue, Obstacle> {
         );
     }
     owner_allows(seen)?;
-    if identity.delivery == Delivery::Workload {
-        return refuse(
-            "DeliveryNotSupported",
-            "delivery Workload is not there yet: use Secret or Request".to_owned(),
-        );
-    }
     match &seen.credential {
         CredentialSeen::NotEnabled => {
             return refuse(

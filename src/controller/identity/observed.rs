@@ -152,6 +152,8 @@ pub(crate) struct Recorded {
     pub(crate) finished: Option<Timestamp>,
     pub(crate) first_issue: Option<Timestamp>,
     pub(crate) deadline: Option<Timestamp>,
+    /// The SPIFFE ID of what its pods may have, for delivery `Workload`.
+    pub(crate) offered: Option<String>,
     /// The last certificate, also when it is over.
     pub(crate) certificate: Option<Certificate>,
     /// The Secret as it was last written.

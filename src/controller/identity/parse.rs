@@ -108,6 +108,10 @@ pub(crate) fn recorded(object: &api::AgentIdentity) -> Recorded {
         finished: task.and_then(|task| time_from(task.finished_time.as_ref())),
         first_issue: time_from(status.first_issue_time.as_ref()),
         deadline: time_from(status.deadline_time.as_ref()),
+        offered: match status.certificate {
+            None => status.spiffe_id.clone(),
+            Some(_) => None,
+        },
         certificate: status.certificate.as_ref().map(|certificate| Certificate {
             spiffe_id: status.spiffe_id.clone().unwrap_or_default(),
             serial_number: certificate.serial_number.clone(),
@@ -150,7 +154,10 @@ pub(crate) fn status(
     let task = plan.task_uid.is_some() || plan.outcome.is_some() || plan.finished.is_some();
     api::AgentIdentityStatus {
         observed_generation: Some(plan.observed_generation),
-        spiffe_id: plan.certificate.as_ref().map(|it| it.spiffe_id.clone()),
+        spiffe_id: match &plan.certificate {
+            Some(certificate) => Some(certificate.spiffe_id.clone()),
+            None => plan.offered.clone(),
+        },
         task: task.then(|| api::TaskStatus {
             uid: plan.task_uid.clone(),
             outcome: plan.outcome.map(outcome_to),

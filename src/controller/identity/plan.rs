@@ -68,6 +68,8 @@ pub(crate) struct Status {
     pub(crate) finished: Option<Timestamp>,
     pub(crate) first_issue: Option<Timestamp>,
     pub(crate) deadline: Option<Timestamp>,
+    /// The SPIFFE ID of what its pods may have, for delivery `Workload`.
+    pub(crate) offered: Option<String>,
     pub(crate) certificate: Option<Certificate>,
     pub(crate) secret: Option<SecretVersion>,
     pub(crate) bundle_sequence: Option<i64>,
@@ -125,6 +127,7 @@ pub(crate) fn plan(seen: &Observed) -> Plan {
         };
     }
     match issuable(seen) {
+        Ok(issue) if seen.identity.delivery == Delivery::Workload => offer(seen, issue),
         Ok(issue) => run(seen, issue),
         Err(Obstacle::Wait(why)) => hold(seen, "Reconciling", why),
         Err(Obstacle::Refuse(why)) => hold(seen, "Stalled", why),
@@ -289,6 +292,35 @@ fn run(seen: &Observed, issue: Issue) -> Plan {
     }
 }
 
+/// Its task runs and everything is in order: its pods may have certificates, which the issuing
+/// endpoint signs without a word here.
+fn offer(seen: &Observed, issue: Issue) -> Plan {
+    let message = format!(
+        "pods of task {} get certificates of {} s from the issuing endpoint",
+        task_name(seen),
+        issue.ttl_seconds
+    );
+    Plan {
+        credential: Credential::Keep,
+        again: Some(issue.not_after_cap),
+        status: Some(Status {
+            task_uid: Some(issue.task_uid),
+            outcome: Some(Outcome::Running),
+            first_issue: begun(seen).or(Some(seen.now)),
+            deadline: Some(issue.not_after_cap),
+            offered: Some(issue.spiffe_id),
+            conditions: vec![Condition {
+                kind: "Ready",
+                status: true,
+                reason: "Issuable".to_owned(),
+                message,
+            }],
+            ..same(seen)
+        }),
+        delete_identity: false,
+    }
+}
+
 /// Is this certificate the one that the spec asks for, and not due?
 fn still_good(seen: &Observed, issue: &Issue, certificate: &Certificate) -> bool {
     let authority = match &seen.domain {
@@ -425,6 +457,7 @@ fn same(seen: &Observed) -> Status {
         finished: recorded.finished,
         first_issue: begun(seen),
         deadline: deadline(seen),
+        offered: recorded.offered.clone(),
         certificate: recorded.certificate.clone(),
         secret: recorded.secret.clone(),
         bundle_sequence: held_bundle(seen),

@@ -35,7 +35,8 @@ pub(crate) fn changed(seen: &Observed, status: &Status, kind: Kind) -> Option<En
     let why = status.conditions.iter().find(|it| it.kind == condition)?;
     let mut entry = entry(seen, kind, outcome, status.task_uid.as_ref());
     let certificate = status.certificate.as_ref();
-    entry.spiffe_id = certificate.map(|it| it.spiffe_id.clone());
+    entry.spiffe_id =
+        (certificate.map(|it| it.spiffe_id.clone())).or_else(|| status.offered.clone());
     entry.serial_number = certificate.map(|it| it.serial_number.clone());
     if outcome == Outcome::Refused {
         entry.permissions = crate::grant::asked(&seen.identity.grants);
@@ -58,7 +59,8 @@ pub(crate) fn ended(object: &api::AgentIdentity, now: Timestamp) -> Option<Entry
 /// anything.
 pub(crate) fn deleted(object: &api::AgentIdentity, now: Timestamp) -> Option<Entry> {
     let recorded = super::parse::recorded(object);
-    if recorded.completed.is_some() || recorded.certificate.is_none() {
+    let held = recorded.certificate.is_some() || recorded.offered.is_some();
+    if recorded.completed.is_some() || !held {
         return None;
     }
     let mut entry = of_object(object, now);
@@ -74,7 +76,8 @@ fn of_object(object: &api::AgentIdentity, now: Timestamp) -> Entry {
     if let (Some(task), Some(uid)) = (&mut entry.task, &recorded.task_uid) {
         task.uid.clone_from(uid);
     }
-    entry.spiffe_id = certificate.map(|it| it.spiffe_id.clone());
+    entry.spiffe_id =
+        (certificate.map(|it| it.spiffe_id.clone())).or_else(|| recorded.offered.clone());
     entry.serial_number = certificate.map(|it| it.serial_number.clone());
     entry
 }

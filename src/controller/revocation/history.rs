@@ -26,6 +26,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 const PAGE: u32 = 1000;
 /// How long until then.
 const AGAIN: Duration = Duration::from_secs(2);
+/// Many end at once, and issuing endpoints hear of it a moment later: the log is read once for all.
+const SETTLE: Duration = Duration::from_secs(1);
 /// What was granted so lately may be newer than a watch that hangs: the API server is asked.
 const RECENT: SignedDuration = SignedDuration::from_secs(180);
 
@@ -37,6 +39,7 @@ pub(crate) async fn follow(ctx: &Context) {
             Ok(Ok(())) => {
                 ctx.revocations.set_complete(true);
                 ctx.revocations.until_outdated().await;
+                sleep(SETTLE).await;
             }
             Ok(Err(why)) => {
                 warn!("can't read the audit log, so that revocation lists wait: {why}");

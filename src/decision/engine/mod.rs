@@ -226,6 +226,7 @@ impl Engine {
             Some(presented) => {
                 let shown = self.certificates.check(presented, identity, domain, now)?;
                 self.check_shown(&shown, now, draft)?;
+                seen::check_not_before_suspension(identity, &shown)?;
                 Some(shown)
             }
             None => {

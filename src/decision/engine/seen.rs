@@ -5,10 +5,12 @@ use std::sync::Arc;
 use countersign_policy::PolicySet;
 use jiff::Timestamp;
 
+use super::certificate::Shown;
 use super::denial::{Denial, deny};
 use super::draft::Draft;
 use super::policies::named;
 use crate::world::classes::HeldRules;
+use crate::world::held::Identity;
 use crate::world::maps::Principal;
 use crate::world::store::World;
 use crate::{Freshness, Question, Reason};
@@ -52,13 +54,25 @@ impl Seen {
     }
 
     /// The certificate as it was in the facts: there must be one; and where nobody shows one, or
-    /// the facts are old, it must not have ended.
+    /// the facts are old, it must not have ended. Of those that pods hold the facts know nothing.
     pub(crate) fn check_certificate_as_known(
         &self,
         principal: &Principal,
         question: &Question,
         now: Timestamp,
     ) -> Result<(), Denial> {
+        if principal.identity.in_pods.is_some() {
+            return match self.freshness {
+                Freshness::Stale(age) if question.certificate.is_none() => deny(
+                    Reason::NotReady,
+                    format!(
+                        "the facts of this decision point are {} s old, and the agent's certificate wasn't shown",
+                        age.as_secs()
+                    ),
+                ),
+                _ => Ok(()),
+            };
+        }
         let Some(end) = principal.identity.not_after else {
             return deny(Reason::AgentNotReady, "the agent has no certificate");
         };
@@ -93,5 +107,20 @@ impl Seen {
             ),
             _ => format!("permitted by {names}, within all grants"),
         }
+    }
+}
+
+/// Of certificates that pods hold, those that were issued before a suspension don't count again.
+pub(crate) fn check_not_before_suspension(
+    identity: &Identity,
+    shown: &Shown,
+) -> Result<(), Denial> {
+    let resumed = identity.in_pods.and_then(|it| it.issued_after);
+    match resumed.filter(|resumed| shown.issued_at() <= *resumed) {
+        Some(resumed) => deny(
+            Reason::CertificateRevoked,
+            format!("the agent was suspended until {resumed}, and its certificate is of before"),
+        ),
+        None => Ok(()),
     }
 }

@@ -220,6 +220,7 @@ impl Domain {
                 serial_number: format!("{number:032x}"),
                 not_after: now + SignedDuration::from_secs(3600),
             }),
+            in_pods: None,
             deadline: Some(now + SignedDuration::from_secs(7200)),
         }
     }

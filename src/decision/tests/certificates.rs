@@ -239,3 +239,49 @@ fn a_leaf_below_an_intermediate_counts_while_the_bundle_has_it() {
     assert_eq!(with(other.bundle(1)), Reason::BadCertificate);
     assert_eq!(with(signer.bundle(1)), Reason::Permitted);
 }
+
+#[test]
+fn of_what_pods_hold_any_good_certificate_counts_that_is_of_after_a_suspension() {
+    let bed = Bed::new();
+    let in_pods = |issued_after| IdentityFacts {
+        certificate: None,
+        in_pods: Some(InPods { issued_after }),
+        ..identity(1)
+    };
+    bed.world().put_identity(in_pods(None));
+    let vouched = Question {
+        certificate: None,
+        ..bed.question(1)
+    };
+    let ask = |certificate, now| {
+        let question = Question {
+            certificate,
+            ..bed.question(1)
+        };
+        bed.engine.decide(&trusted(), &question, now).reason
+    };
+    let first = bed.issue(&agent(1), after(0), 600);
+    assert_eq!(ask(Some(first.clone()), after(1)), Reason::Permitted);
+    assert_eq!(
+        bed.engine.decide(&trusted(), &vouched, after(1)).reason,
+        Reason::Permitted
+    );
+    // Another one at the same time: two pods, or a renewal.
+    let second = bed.issue(&agent(1), after(5), 600);
+    assert_eq!(ask(Some(second), after(6)), Reason::Permitted);
+    // It was suspended, and came back ten seconds in.
+    bed.world().put_identity(in_pods(Some(after(10))));
+    assert_eq!(ask(Some(first), after(11)), Reason::CertificateRevoked);
+    let third = bed.issue(&agent(1), after(11), 600);
+    assert_eq!(ask(Some(third), after(12)), Reason::Permitted);
+    // With old facts only what is shown can be told to be good.
+    bed.world().set_rules(Rules {
+        stale_until_expiry: true,
+        ..rules()
+    });
+    bed.world()
+        .set_freshness(Freshness::Stale(jiff::SignedDuration::from_secs(60)));
+    let fourth = bed.issue(&agent(1), after(12), 600);
+    assert_eq!(ask(Some(fourth), after(13)), Reason::Permitted);
+    assert_eq!(ask(None, after(13)), Reason::NotReady);
+}

@@ -234,6 +234,7 @@ pub(super) fn identity(hop: usize) -> IdentityFacts {
             serial_number: format!("0{hop}"),
             not_after: after(3600),
         }),
+        in_pods: None,
         deadline: Some(after(7200)),
     }
 }

@@ -10,7 +10,7 @@ use countersign_statement::{Digest, TrustedKey, TrustedKeys, Verifier};
 use jiff::Timestamp;
 
 use super::intern::Interner;
-use crate::{HopFacts, HopState, IdentityFacts, IdentityState, TrustDomainFacts};
+use crate::{HopFacts, HopState, IdentityFacts, IdentityState, InPods, TrustDomainFacts};
 
 /// So many chains of a trust domain are remembered as verified; one takes some 2 KiB.
 const REMEMBERED_CHAINS: usize = 16_384;
@@ -32,6 +32,7 @@ pub(crate) struct Identity {
     pub(crate) serial_number: Option<Box<str>>,
     /// End of the current certificate.
     pub(crate) not_after: Option<Timestamp>,
+    pub(crate) in_pods: Option<InPods>,
     pub(crate) deadline: Option<Timestamp>,
 }
 
@@ -98,6 +99,7 @@ impl Shared {
             state: facts.state,
             serial_number,
             not_after,
+            in_pods: facts.in_pods,
             deadline: facts.deadline,
         }
     }

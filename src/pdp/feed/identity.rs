@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use countersign_api as api;
-use countersign_decision::{CurrentCertificate, IdentityFacts, IdentityState};
+use countersign_decision::{CurrentCertificate, IdentityFacts, IdentityState, InPods};
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::handed::Handed;
@@ -17,6 +18,8 @@ pub(crate) struct Seen {
     pub(crate) spiffe_id: Option<String>,
     pub(crate) task_uid: Option<String>,
     pub(crate) certificate: Option<CurrentCertificate>,
+    /// Its pods hold its certificates, which nobody recorded.
+    pub(crate) in_pods: bool,
     /// What a person wants.
     pub(crate) desired: api::DesiredState,
     /// What was written of its risk last.
@@ -41,6 +44,7 @@ pub(crate) fn reduce(object: &api::AgentIdentity) -> Option<Seen> {
         spiffe_id: status.and_then(|it| it.spiffe_id.clone()),
         task_uid: status.and_then(|it| it.task.as_ref()?.uid.clone()),
         certificate: status.and_then(certificate),
+        in_pods: in_pods(object),
         desired: object.spec.desired_state,
         risk: status.and_then(|it| it.risk.clone()),
         facts: facts(object, &uid, state).map(Handed::new),
@@ -48,9 +52,15 @@ pub(crate) fn reduce(object: &api::AgentIdentity) -> Option<Seen> {
     })
 }
 
-/// The certificates of identities that may not act now, by UID.
+/// What identities held that were stopped, by UID.
 #[derive(Debug, Default)]
-pub(crate) struct Taken(HashMap<String, CurrentCertificate>);
+pub(crate) struct Taken {
+    /// Certificates of those that may not act now.
+    certificates: HashMap<String, CurrentCertificate>,
+    /// Since when those may act again whose pods hold certificates that nobody recorded; `None`: they
+    /// may not.
+    in_pods: HashMap<String, Option<Timestamp>>,
+}
 
 impl Taken {
     /// The certificate that counts no more: of an identity that is back with another one. One that is
@@ -59,22 +69,42 @@ impl Taken {
         &mut self,
         old: Option<&Seen>,
         new: Option<&Seen>,
+        now: Timestamp,
     ) -> Option<CurrentCertificate> {
         let active = |it: &&Seen| it.state == IdentityState::Active;
         let same = |it: &Seen| new.is_some_and(|new| new.uid == it.uid);
         if let Some(old) = old {
             if !same(old) {
-                self.0.remove(&old.uid); // gone, and so is its SPIFFE ID
+                // Gone, and so is its SPIFFE ID.
+                self.certificates.remove(&old.uid);
+                self.in_pods.remove(&old.uid);
             } else if active(&old) && new.filter(active).is_none() {
                 let certificate = old.certificate.clone();
-                self.0.extend(certificate.map(|it| (old.uid.clone(), it)));
+                self.certificates
+                    .extend(certificate.map(|it| (old.uid.clone(), it)));
+                if old.in_pods {
+                    self.in_pods.insert(old.uid.clone(), None);
+                }
             }
         }
         let back = new.filter(active)?;
-        let before = self.0.remove(&back.uid)?;
+        if let Some(since @ None) = self.in_pods.get_mut(&back.uid) {
+            *since = Some(now);
+        }
+        let before = self.certificates.remove(&back.uid)?;
         let kept = back.certificate.as_ref() == Some(&before);
         (!kept).then_some(before)
     }
+
+    /// When the identity was seen to be back, whose pods hold certificates that nobody recorded: those
+    /// of before don't count.
+    pub(crate) fn resumed(&self, uid: &str) -> Option<Timestamp> {
+        self.in_pods.get(uid).copied().flatten()
+    }
+}
+
+fn in_pods(object: &api::AgentIdentity) -> bool {
+    object.spec.credential.delivery == api::Delivery::Workload
 }
 
 fn facts(object: &api::AgentIdentity, uid: &str, state: IdentityState) -> Option<IdentityFacts> {
@@ -98,6 +128,7 @@ fn facts(object: &api::AgentIdentity, uid: &str, state: IdentityState) -> Option
         attributes: spec.attributes.clone(),
         state,
         certificate: certificate(status),
+        in_pods: in_pods(object).then(InPods::default),
         deadline: status.deadline_time.as_ref().map(|it| it.0),
     })
 }
@@ -133,7 +164,7 @@ fn state(object: &api::AgentIdentity) -> IdentityState {
         IdentityState::Ended
     } else if desired == api::DesiredState::Suspended || risky || is_true("Suspended") {
         IdentityState::Suspended
-    } else if status.certificate.is_some() {
+    } else if status.certificate.is_some() || in_pods(object) && status.spiffe_id.is_some() {
         IdentityState::Active
     } else {
         IdentityState::Pending

@@ -151,6 +151,14 @@ async fn a_credential_is_a_union_by_delivery() {
             "`workload` must not be set unless",
         ),
         (
+            json!({"delivery": "Workload", "workload": {"pods": "ServiceAccount"}}),
+            "`serviceAccountName` must be set when",
+        ),
+        (
+            json!({"delivery": "Workload", "workload": {"pods": "All"}}),
+            "Unsupported value",
+        ),
+        (
             json!({"delivery": "Workload", "secret": {"name": "s"}}),
             "`secret` must not be set unless",
         ),

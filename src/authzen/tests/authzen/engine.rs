@@ -102,6 +102,7 @@ fn identity(id: &str, claims: &[(&str, &str)], grants: Vec<Grant>) -> IdentityFa
             serial_number: "01".to_owned(),
             not_after: "2026-11-24T13:00:00Z".parse().unwrap(),
         }),
+        in_pods: None,
         deadline: None,
     }
 }

@@ -174,6 +174,7 @@ fn identity(hop: &Statement, identity_uid: &str) -> Result<IdentityFacts> {
             serial_number: serial(claims.depth.into()),
             not_after: verified_at()? + SignedDuration::from_hours(1),
         }),
+        in_pods: None,
         deadline: None,
     })
 }

@@ -85,6 +85,7 @@ fn identity(number: usize) -> Result<IdentityFacts> {
             serial_number: serial(number),
             not_after: verified_at()?,
         }),
+        in_pods: None,
         deadline: Some(verified_at()? + SignedDuration::from_hours(1)),
     })
 }

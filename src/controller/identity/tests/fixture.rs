@@ -245,6 +245,10 @@ pub(super) fn recorded(status: &Status) -> Recorded {
         finished: status.finished,
         first_issue: status.first_issue,
         deadline: status.deadline,
+        offered: match status.certificate {
+            None => status.offered.clone(),
+            Some(_) => None,
+        },
         certificate: status.certificate.clone(),
         secret: status.secret.clone(),
         bundle_sequence: status.secret.as_ref().and(status.bundle_sequence),

@@ -97,6 +97,7 @@ fn recorded() -> impl Strategy<Value = Recorded> {
             finished: fields.3,
             first_issue: fields.4,
             deadline: fields.5,
+            offered: None,
             certificate: fields.6,
             bundle_sequence: fields.7.as_ref().and(fields.8),
             secret: fields.7,
@@ -299,6 +300,9 @@ fn consistent(mut seen: Observed) -> Observed {
         recorded.bundle_sequence = None;
         if seen.identity.delivery == Delivery::Workload {
             recorded.certificate = None;
+            recorded.offered = recorded
+                .first_issue
+                .map(|_| "spiffe://example.org/ns/a/agent/b/task/c/d".to_owned());
         }
         let certificate = recorded.certificate.as_ref();
         seen.credential = if certificate.is_some_and(|it| it.chain.is_some()) {

@@ -1,8 +1,8 @@
 //! Each refusal: its reason, and a message that says what to do.
 
 use super::super::observed::{
-    Admits, CredentialSeen, Delivery, DomainSeen, Observed, OwnerSeen, OwnerState, Refusal,
-    TaskSeen, TaskState,
+    Admits, CredentialSeen, DomainSeen, Observed, OwnerSeen, OwnerState, Refusal, TaskSeen,
+    TaskState,
 };
 use super::super::plan::{Credential, LOOK_AGAIN, plan};
 use super::fixture::{assert_says, assert_settles, at, found, fresh, grant, issued, owner, with};
@@ -155,14 +155,6 @@ const OF_THE_SECRET: &[Case] = &[
             it.credential = CredentialSeen::Taken {
                 by: "writer".to_owned(),
             };
-        },
-    },
-    Case {
-        reason: "DeliveryNotSupported",
-        tells: "use Secret or Request",
-        change: |it| {
-            it.identity.delivery = Delivery::Workload;
-            it.credential = CredentialSeen::Missing;
         },
     },
     Case {

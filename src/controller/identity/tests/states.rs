@@ -637,3 +637,38 @@ fn the_default_lifetime_of_a_secret_is_never_below_its_floor() {
     });
     assert_eq!(order(&plan(&seen)).ttl_seconds, 300);
 }
+
+#[test]
+fn what_pods_may_have_is_told_once_and_ends_as_everything_does() {
+    let mut seen = with(fresh(), |it| {
+        it.identity.delivery = Delivery::Workload;
+        it.credential = CredentialSeen::Missing;
+    });
+    let first = plan(&seen);
+    assert_eq!(first.credential, Credential::Keep);
+    assert_says(&first, &[("Ready", true, "Issuable")]);
+    let status = apply(&mut seen, &first, "").unwrap();
+    let id = status.offered.clone().unwrap();
+    assert!(id.starts_with("spiffe://"), "{id}");
+    assert_eq!(
+        (status.first_issue, &status.certificate),
+        (Some(at(0)), &None)
+    );
+    assert_eq!(first.again, status.deadline);
+    assert_settles(&seen);
+
+    let suspended = plan(&with(seen.clone(), suspend));
+    assert_says(&suspended, &[("Suspended", true, "Suspended")]);
+    assert_eq!(suspended.credential, Credential::Keep);
+    assert_eq!(suspended.status.unwrap().offered.as_ref(), Some(&id));
+
+    let refused = plan(&with(seen.clone(), |it| it.domain = DomainSeen::Missing));
+    assert_eq!(said(&refused)[0].2, "UnknownTrustDomain");
+
+    let over = plan(&with(seen.clone(), |it| {
+        it.task = found("task-1", TaskState::Succeeded);
+    }));
+    assert_eq!(over.status.unwrap().offered, Some(id));
+    seen.now = seen.recorded.deadline.unwrap();
+    assert_eq!(said(&plan(&seen))[0].2, "DeadlineExceeded");
+}
