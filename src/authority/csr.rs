@@ -7,7 +7,7 @@ use crate::AuthorityError;
 use crate::pem_text;
 use crate::public_key::{PublicKey, PublicKeyKind};
 
-/// The largest request in PEM: an RSA key of 8192 bits takes 3 KiB.
+/// The largest request: in PEM, an RSA key of 8192 bits takes 3 KiB.
 const MAX_REQUEST_BYTES: usize = 16 * 1024;
 
 /// The public key of a request whose signature was verified. Its names and extensions are ignored:
@@ -29,16 +29,11 @@ impl RequestedKey {
         Self::from_pkcs10_der(&block.der)
     }
 
-    /// Hex of SHA-256 over the SubjectPublicKeyInfo.
-    pub fn public_key_sha256(&self) -> String {
-        self.public.sha256_hex()
-    }
-
-    pub(crate) fn public(&self) -> &PublicKey {
-        &self.public
-    }
-
-    fn from_pkcs10_der(der: &[u8]) -> Result<Self, AuthorityError> {
+    /// Reads one request in DER, of at most 16 KiB.
+    pub fn from_pkcs10_der(der: &[u8]) -> Result<Self, AuthorityError> {
+        if der.len() > MAX_REQUEST_BYTES {
+            return Err(bad("it has more than 16 KiB"));
+        }
         let (rest, request) = X509CertificationRequest::from_der(der)
             .map_err(|_| bad("it is not a PKCS#10 request"))?;
         if !rest.is_empty() {
@@ -55,6 +50,15 @@ impl RequestedKey {
             .verify_signature()
             .map_err(|_| bad("its signature is not that of its key"))?;
         Ok(Self { public })
+    }
+
+    /// Hex of SHA-256 over the SubjectPublicKeyInfo.
+    pub fn public_key_sha256(&self) -> String {
+        self.public.sha256_hex()
+    }
+
+    pub(crate) fn public(&self) -> &PublicKey {
+        &self.public
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  core ◀─ api, authority, policy ◀─ statement, tasks, decision, audit ◀─┐
-//!                                                            runtime ◀───┴─ controller, pdp, cli ◀─ root
+//!                                                            runtime ◀───┴─ controller, pdp, issuer, cli ◀─ root
 //!  decision ◀─ authzen, extauthz, signals ◀─ pdp     api, decision ◀─ policies ◀─ controller, pdp
 //!  testbed, bench: development only
 //! ```
@@ -20,7 +20,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate and what it may name of ours outside its tests.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("core", &[]),
     ("api", &["core"]),
     ("authority", &["core"]),
@@ -71,6 +71,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
             "statement",
         ],
     ),
+    ("issuer", &["authority", "runtime"]),
     ("cli", &["core", "api", "authority", "statement", "audit"]),
     ("testbed", &[]),
     (
@@ -168,6 +169,7 @@ const LIBRARIES: [(&str, Placement, &str); 7] = [
             "extauthz",
             "decision",
             "controller",
+            "issuer",
         ]),
         "certificates are made in one place",
     ),
