@@ -64,10 +64,13 @@ impl World {
 
     /// A world of one's own, to break things in; no operator yet.
     pub(crate) async fn own() -> Self {
+        Self::own_with(Options::default()).await
+    }
+
+    /// As [`World::own`], on a control plane with these options.
+    pub(crate) async fn own_with(options: Options) -> Self {
         let world = Self {
-            plane: Plane::Own(Box::new(
-                ControlPlane::start(Options::default()).await.unwrap(),
-            )),
+            plane: Plane::Own(Box::new(ControlPlane::start(options).await.unwrap())),
         };
         world.furnish().await;
         world

@@ -98,7 +98,7 @@ impl Narrow {
 }
 
 /// For a ServiceAccount of the operator's namespace.
-async fn kubeconfig(world: &World, account: &str) -> PathBuf {
+pub(crate) async fn kubeconfig(world: &World, account: &str) -> PathBuf {
     let accounts = Api::<ServiceAccount>::namespaced(world.client().await, OPERATOR_NAMESPACE);
     let request: TokenRequest = serde_json::from_value(json!({"spec": {"audiences": []}})).unwrap();
     let params = PostParams::default();

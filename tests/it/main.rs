@@ -20,6 +20,7 @@ mod kubectl;
 mod least_rights;
 mod life;
 mod pki;
+mod pod_certificate;
 mod policies;
 mod policies_kinds;
 mod print;
