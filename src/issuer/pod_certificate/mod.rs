@@ -12,10 +12,10 @@
 //!                                            ╰── X509Desk::x509 ──▶ Issued or Denied: one PUT of status
 //! ```
 //!
-//! **Any replica answers.** There is no lease: the API server takes one answer for a request
-//! (resourceVersion, and a status that is final), and a replica that comes second drops its own. Its
-//! certificate was recorded then and given to nobody. That costs a signature now and then; a lease
-//! would cost ten seconds of waiting at each failover.
+//! **One replica answers**, the one with the lease [`LEASE`]: two would sign each request, and the
+//! audit log would tell of as many certificates again that nobody ever had. What the lease can't
+//! exclude the API server does: it takes one answer for a request (resourceVersion, and a status that
+//! is final).
 //!
 //! **A denial is for good.** The kubelet asks no second time for a pod whose request was denied, so
 //! what may mend itself is left open: what is refused for want of readiness for as long as the
@@ -40,6 +40,8 @@ pub use signer::PodCertificates;
 
 /// The signer's name, in `spec.signerName` and on ClusterTrustBundles.
 pub const SIGNER_NAME: &str = "countersign.dev/agent";
+/// The lease in the operator's namespace by which replicas agree on who answers.
+pub const LEASE: &str = "countersign-pod-certificates";
 /// The one key of `spec.unverifiedUserAnnotations` that is known: the AgentIdentity's name, where a
 /// pod has several. Whoever writes the pod writes it, so it chooses and grants nothing.
 pub const IDENTITY_ANNOTATION: &str = "countersign.dev/identity";

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_runtime::{
-    Clients, Clock, ObjectKey, Outcome, Queue, Store, Supervisor, Urgency, WatchMetrics,
-    WriteError, is_conflict, is_not_found, watch_into, within,
+    Clients, Clock, Leadership, NotLeader, ObjectKey, Outcome, Permit, Queue, Store, Supervisor,
+    Urgency, WatchMetrics, WriteError, is_conflict, is_not_found, watch_into, within,
 };
 use k8s_openapi::api::certificates::v1::{PodCertificateRequest, PodCertificateRequestStatus};
 use k8s_openapi::api::core::v1::Pod;
@@ -32,12 +32,13 @@ const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// Changes of identities wake those that wait, so often at most.
 const WAKE_EVERY: Duration = Duration::from_millis(100);
 
-/// The signer. Every replica may run it at the same time.
+/// The signer. One replica of it answers at a time.
 #[derive(Debug)]
 pub struct PodCertificates<D> {
     desk: Arc<D>,
     clients: Clients,
     clock: Clock,
+    leadership: Leadership,
     patience: Duration,
     metrics: PodCertificateMetrics,
     pending: Arc<Store<Pending>>,
@@ -52,6 +53,15 @@ struct Answer {
     reason: &'static str,
 }
 
+/// Why an answer isn't written.
+#[derive(Debug, thiserror::Error)]
+enum Unwritten {
+    #[error(transparent)]
+    NotLeader(#[from] NotLeader),
+    #[error(transparent)]
+    Failed(#[from] WriteError),
+}
+
 /// Why a look ends without one.
 enum Open {
     /// Not now; the word of the refusal.
@@ -61,17 +71,20 @@ enum Open {
 }
 
 impl<D: X509Desk> PodCertificates<D> {
-    /// A signer that asks this desk. It answers once it was [started](Self::start).
+    /// A signer that asks this desk. It answers once it was [started](Self::start), while it leads:
+    /// by the lease [`LEASE`](super::LEASE), in whose election it takes part.
     pub fn new(
         desk: Arc<D>,
         clients: Clients,
         clock: Clock,
+        leadership: Leadership,
         metrics: PodCertificateMetrics,
     ) -> Self {
         Self {
             desk,
             clients,
             clock,
+            leadership,
             patience: PATIENCE,
             metrics,
             pending: Arc::new(Store::new()),
@@ -94,6 +107,17 @@ impl<D: X509Desk> PodCertificates<D> {
         let watching = Arc::clone(&it);
         to.spawn("watch pod certificate requests", async move {
             watching.watch(watch_seconds, watches).await
+        });
+        let leadership = it.leadership.clone();
+        to.spawn("lead among signers of pod certificates", leadership.run());
+        let leading = Arc::clone(&it);
+        to.spawn("begin to sign pod certificates", async move {
+            leading.begin().await
+        });
+        let leaving = it.leadership.clone();
+        to.spawn_graceful("give the signers' lease back", |mut stopping| async move {
+            stopping.stopped().await;
+            leaving.release().await;
         });
         let waking = Arc::clone(&it);
         to.spawn("wake pod certificate requests", async move {
@@ -130,13 +154,31 @@ impl<D: X509Desk> PodCertificates<D> {
     async fn wake(&self) -> Infallible {
         let mut changes = self.desk.changes();
         while changes.changed().await.is_ok() {
-            for key in self.pending.keys() {
-                self.push(&key);
-            }
+            self.push_all();
             sleep(WAKE_EVERY).await;
         }
         // A desk that tells of no changes: retries alone find out.
         std::future::pending().await
+    }
+
+    /// Takes up what is open whenever this replica comes to lead.
+    async fn begin(&self) -> Infallible {
+        let mut changes = self.leadership.changes();
+        loop {
+            if *changes.borrow_and_update() {
+                info!("signing pod certificates");
+                self.push_all();
+            }
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await; // nobody can come to lead any more
+            }
+        }
+    }
+
+    fn push_all(&self) {
+        for key in self.pending.keys() {
+            self.push(&key);
+        }
     }
 
     fn push(&self, key: &ObjectKey) {
@@ -165,6 +207,9 @@ impl<D: X509Desk> PodCertificates<D> {
         if pending.is_forgotten(self.clock.now()) {
             return settled;
         }
+        let Ok(permit) = self.leadership.permit() else {
+            return settled; // the leader's to answer; whoever comes to lead looks at all
+        };
         let started = Instant::now();
         let answer = match self.held.to_do(&pending.uid) {
             ToDo::Nothing => return settled,
@@ -185,7 +230,7 @@ impl<D: X509Desk> PodCertificates<D> {
             }
         };
         let (word, reason) = (answer.word, answer.reason);
-        match self.write(&pending, answer.status).await {
+        match self.write(&pending, answer.status, permit).await {
             Ok(()) => {
                 info!(request = %key, pod = pending.spec.pod_name, answer = word, reason, "answered a pod certificate request");
                 self.metrics.answered(word, reason, started.elapsed());
@@ -195,7 +240,8 @@ impl<D: X509Desk> PodCertificates<D> {
                 }
                 settled
             }
-            Err(error) => {
+            Err(Unwritten::NotLeader(_)) => settled,
+            Err(Unwritten::Failed(error)) => {
                 self.unwritten(key, &pending, &error);
                 again
             }
@@ -245,12 +291,14 @@ impl<D: X509Desk> PodCertificates<D> {
         }
     }
 
-    /// Over the version that was seen, so that of two replicas one is refused.
+    /// Over the version that was seen, so that of two that think they lead one is refused.
     async fn write(
         &self,
         pending: &Pending,
         status: PodCertificateRequestStatus,
-    ) -> Result<(), WriteError> {
+        permit: Permit,
+    ) -> Result<(), Unwritten> {
+        let limit = permit.limit(WRITE_LIMIT)?;
         let api: Api<PodCertificateRequest> =
             Api::namespaced(self.clients.writes.clone(), &pending.namespace);
         let object = PodCertificateRequest {
@@ -266,7 +314,8 @@ impl<D: X509Desk> PodCertificates<D> {
         };
         let params = PostParams::default();
         let call = api.replace_status(&pending.name, &params, &object);
-        within(WRITE_LIMIT, call).await.map(drop)
+        within(limit, call).await?;
+        Ok(())
     }
 
     fn unwritten(&self, key: &ObjectKey, pending: &Pending, error: &WriteError) {

@@ -72,7 +72,10 @@ impl StandIn {
             .map(|it| it.uid.clone())
             .next();
         let identities = Api::<AgentIdentity>::namespaced(self.client.clone(), &pod.namespace);
-        let all = identities.list(&ListParams::default()).await.unwrap();
+        // From the API server's cache, as the issuer has them in its own: a consistent list waits
+        // for up to 100 ms.
+        let cached = ListParams::default().match_any();
+        let all = identities.list(&cached).await.unwrap();
         let mut its: Vec<_> = all
             .into_iter()
             .filter(|it| it.spec.credential.delivery == Delivery::Workload)

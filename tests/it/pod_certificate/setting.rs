@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use countersign_issuer::pod_certificate::{PodCertificateMetrics, PodCertificates};
-use countersign_runtime::{Clients, Clock, Supervisor, WatchMetrics, WatchProgress};
+use countersign_issuer::pod_certificate::{LEASE, PodCertificateMetrics, PodCertificates};
+use countersign_runtime::{
+    Candidate, Clients, Clock, Leadership, Supervisor, WatchMetrics, WatchProgress,
+};
 use countersign_testbed::Options;
 use k8s_openapi::api::core::v1::Node;
 use kube::Client;
@@ -18,7 +20,7 @@ use tokio::sync::{OnceCell, oneshot};
 use super::desk::StandIn;
 use crate::harness::{DOMAIN, Operator, Space, World};
 use crate::least_rights::kubeconfig;
-use crate::support::create;
+use crate::support::{OPERATOR_NAMESPACE, create};
 
 /// For how long these signers leave a request open that has no identity. The true one waits longer.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -50,7 +52,7 @@ impl Signing {
                 let file = Kubeconfig::read_from(path).unwrap();
                 let options = KubeConfigOptions::default();
                 let config = kube::Config::from_custom_kubeconfig(file, &options);
-                let signer = signing.signer(config.await.unwrap(), Clock::system());
+                let signer = signing.signer(config.await.unwrap());
                 (signing, signer)
             })
             .await;
@@ -91,8 +93,26 @@ impl Signing {
         Self { world, operator }
     }
 
-    pub(crate) fn signer(&self, config: kube::Config, clock: Clock) -> Signer {
-        Signer::start(config, self.world.plane().config().unwrap(), clock)
+    /// One that takes part in the election.
+    pub(crate) fn signer(&self, config: kube::Config) -> Signer {
+        self.start(config, Clock::system(), |writes| {
+            Leadership::new(writes, Candidate::new(OPERATOR_NAMESPACE, LEASE))
+        })
+    }
+
+    /// One that thinks it leads, whoever else does, with this clock.
+    pub(crate) fn usurper(&self, config: kube::Config, clock: Clock) -> Signer {
+        self.start(config, clock, |_| Leadership::always())
+    }
+
+    fn start(
+        &self,
+        config: kube::Config,
+        clock: Clock,
+        leadership: impl FnOnce(Client) -> Leadership + Send + 'static,
+    ) -> Signer {
+        let admin = self.world.plane().config().unwrap();
+        Signer::start(config, admin, clock, leadership)
     }
 
     /// As the kubelet of a node.
@@ -118,7 +138,12 @@ impl Signing {
 }
 
 impl Signer {
-    fn start(config: kube::Config, admin: kube::Config, clock: Clock) -> Self {
+    fn start(
+        config: kube::Config,
+        admin: kube::Config,
+        clock: Clock,
+        leadership: impl FnOnce(Client) -> Leadership + Send + 'static,
+    ) -> Self {
         let signed = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&signed);
         let (stop, stopped) = oneshot::channel();
@@ -132,9 +157,13 @@ impl Signer {
                 let clients = Clients::connect(config, &WatchProgress::new()).unwrap();
                 let admin = Client::try_from(admin).unwrap();
                 let desk = Arc::new(StandIn::new(admin, clock.clone(), counted));
-                let mut supervisor = Supervisor::new(Duration::from_secs(1));
+                let mut supervisor = Supervisor::new(Duration::from_secs(5));
                 desk.follow(&mut supervisor);
-                PodCertificates::new(desk, clients, clock, PodCertificateMetrics::default())
+                let (leadership, metrics) = (
+                    leadership(clients.writes.clone()),
+                    PodCertificateMetrics::default(),
+                );
+                PodCertificates::new(desk, clients, clock, leadership, metrics)
                     .with_patience(PATIENCE)
                     .start(&mut supervisor, 30, WatchMetrics::default());
                 supervisor.run_until(stopped).await.unwrap();
