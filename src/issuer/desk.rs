@@ -91,8 +91,7 @@ pub trait X509Desk: Send + Sync + 'static {
         bounds: Lifetime,
     ) -> impl Future<Output = Result<IssuedX509, Refused>> + Send;
 
-    /// Changes whenever something that was refused may be answered otherwise: an identity, an
-    /// authority, a pod.
+    /// Changes with the identities: what was refused for one may be answered otherwise now.
     fn changes(&self) -> watch::Receiver<u64>;
 }
 

@@ -14,6 +14,9 @@ const FOR_GOOD: &str =
 /// The API server takes 32 KiB; nobody reads more than this.
 const MAX_MESSAGE: usize = 1024;
 
+/// The desk tells when something changes; this is for what it didn't tell.
+const RECHECK: Duration = Duration::from_secs(30);
+
 /// A final refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Denial {
@@ -27,8 +30,10 @@ pub(super) struct Denial {
 pub(super) enum Judged {
     /// For good.
     Deny(Denial),
-    /// It may mend itself: the request stays open.
-    Later,
+    /// An identity must change first. Look again by then at the latest, counted from now.
+    Wait(Duration),
+    /// Something doesn't work: try again after a backoff.
+    Retry,
 }
 
 impl Denial {
@@ -56,28 +61,27 @@ impl Denial {
 /// What to do about a refusal of a request that has waited for `age`: what may be a matter of order
 /// is open for `patience`.
 pub(super) fn judge(refused: Refused, age: SignedDuration, patience: Duration) -> Judged {
-    let final_now = match refused.reason {
-        // Over for good, or as the identity says it.
-        Reason::TaskOver | Reason::IdentityEnded | Reason::BadRequest | Reason::TtlOutOfBounds => {
-            true
+    let left = patience.saturating_sub(age.unsigned_abs());
+    match refused.reason {
+        // An identity that comes after its pod, or one of two that goes.
+        Reason::NoIdentity | Reason::SeveralIdentities if !left.is_zero() => {
+            Judged::Wait(left.min(RECHECK))
         }
-        // An identity that comes after its pod, one of two that goes, a pod that the desk's watch
-        // hasn't brought yet.
-        Reason::NoIdentity | Reason::SeveralIdentities | Reason::UnknownPod => {
-            age.unsigned_abs() >= patience
+        // A pod that the desk's watch hasn't brought yet.
+        Reason::UnknownPod if !left.is_zero() => Judged::Retry,
+        Reason::IdentitySuspended | Reason::NotReady => Judged::Wait(RECHECK),
+        Reason::Stale | Reason::AuditUnavailable | Reason::NoAuthority | Reason::Overloaded => {
+            Judged::Retry
         }
-        // Somebody or something mends it; until then the pod waits.
-        Reason::IdentitySuspended
-        | Reason::NotReady
-        | Reason::Stale
-        | Reason::AuditUnavailable
-        | Reason::NoAuthority
-        | Reason::Overloaded => false,
-    };
-    if final_now {
-        Judged::Deny(Denial::new(refused.reason.as_str(), refused.message))
-    } else {
-        Judged::Later
+        Reason::NoIdentity
+        | Reason::SeveralIdentities
+        | Reason::UnknownPod
+        | Reason::TaskOver
+        | Reason::IdentityEnded
+        | Reason::BadRequest
+        | Reason::TtlOutOfBounds => {
+            Judged::Deny(Denial::new(refused.reason.as_str(), refused.message))
+        }
     }
 }
 

@@ -29,8 +29,11 @@ const WORKERS: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A status write that takes longer has failed; it may still happen.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
-/// Changes of identities wake those that wait, so often at most.
+/// Changes of identities wake those that wait, so often at most …
 const WAKE_EVERY: Duration = Duration::from_millis(100);
+/// … and no more often than this for each that waits: a hundred looks a second, each of which reads a
+/// pod, however many wait and whatever changes.
+const WAKE_SHARE: Duration = Duration::from_millis(10);
 
 /// The signer. One replica of it answers at a time.
 #[derive(Debug)]
@@ -64,8 +67,10 @@ enum Unwritten {
 
 /// Why a look ends without one.
 enum Open {
-    /// Not now; the word of the refusal.
-    Later(&'static str),
+    /// An identity must change first, or so much time go by; with the word of the refusal.
+    Wait(&'static str, Duration),
+    /// Something doesn't work.
+    Retry(&'static str),
     /// The pod couldn't be read.
     Unread(kube::Error),
 }
@@ -155,7 +160,8 @@ impl<D: X509Desk> PodCertificates<D> {
         let mut changes = self.desk.changes();
         while changes.changed().await.is_ok() {
             self.push_all();
-            sleep(WAKE_EVERY).await;
+            let waiting = u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
+            sleep(WAKE_EVERY.max(WAKE_SHARE.saturating_mul(waiting))).await;
         }
         // A desk that tells of no changes: retries alone find out.
         std::future::pending().await
@@ -196,8 +202,6 @@ impl<D: X509Desk> PodCertificates<D> {
 
     async fn look(&self, key: &ObjectKey) -> Outcome {
         let settled = Outcome::Settled { again: None };
-        // What waits comes again after a backoff, which events cut short: many that wait while much
-        // changes ask the API server no faster than that.
         let again = Outcome::Failed {
             urgency: Urgency::Issue,
         };
@@ -218,8 +222,15 @@ impl<D: X509Desk> PodCertificates<D> {
         };
         let answer = match answer {
             Ok(answer) => answer,
-            Err(Open::Later(reason)) => {
+            Err(Open::Wait(reason, time)) => {
                 debug!(request = %key, reason, "a pod certificate request stays open");
+                self.metrics.later(reason);
+                return Outcome::Settled {
+                    again: Some((Instant::now() + time, Urgency::Issue)),
+                };
+            }
+            Err(Open::Retry(reason)) => {
+                debug!(request = %key, reason, "a pod certificate request is tried again");
                 self.metrics.later(reason);
                 return again;
             }
@@ -267,7 +278,7 @@ impl<D: X509Desk> PodCertificates<D> {
                 let fit = issued::status(&certificate, &key, bounds, self.clock.now());
                 let (status, facts) = fit.map_err(|error| {
                     error!(%error, "a certificate was issued that can't be handed over");
-                    Open::Later("Unfit")
+                    Open::Retry("Unfit")
                 })?;
                 debug!(serial = facts.serial_number, "signed");
                 self.held.signed(&pending.uid, status.clone());
@@ -277,7 +288,8 @@ impl<D: X509Desk> PodCertificates<D> {
                 let word = refused.reason.as_str();
                 match judge(refused, pending.age(self.clock.now()), self.patience) {
                     Judged::Deny(denial) => Ok(self.denied(&denial)),
-                    Judged::Later => Err(Open::Later(word)),
+                    Judged::Wait(time) => Err(Open::Wait(word, time)),
+                    Judged::Retry => Err(Open::Retry(word)),
                 }
             }
         }

@@ -10,42 +10,40 @@ use crate::{Reason, Refused};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Whether a refusal is denied at once, and whether it is after a while.
-const TABLE: [(Reason, bool, bool); 13] = [
-    (Reason::TaskOver, true, true),
-    (Reason::IdentityEnded, true, true),
-    (Reason::BadRequest, true, true),
-    (Reason::TtlOutOfBounds, true, true),
-    (Reason::NoIdentity, false, true),
-    (Reason::SeveralIdentities, false, true),
-    (Reason::UnknownPod, false, true),
-    (Reason::IdentitySuspended, false, false),
-    (Reason::NotReady, false, false),
-    (Reason::Stale, false, false),
-    (Reason::AuditUnavailable, false, false),
-    (Reason::NoAuthority, false, false),
-    (Reason::Overloaded, false, false),
-];
+const DENIED: Option<Judged> = None;
+const RETRY: Option<Judged> = Some(Judged::Retry);
+
+fn wait(seconds: u64) -> Option<Judged> {
+    Some(Judged::Wait(Duration::from_secs(seconds)))
+}
 
 #[test]
 fn what_may_mend_itself_stays_open() {
-    for (reason, at_once, in_the_end) in TABLE {
-        for (seconds, denied) in [
-            (0, at_once),
-            (59, at_once),
-            (60, in_the_end),
-            (1700, in_the_end),
-        ] {
+    let order = [wait(30), wait(1), DENIED];
+    let state = [wait(30), wait(30), wait(30)];
+    for (reason, judged) in [
+        (Reason::TaskOver, [DENIED, DENIED, DENIED]),
+        (Reason::IdentityEnded, [DENIED, DENIED, DENIED]),
+        (Reason::BadRequest, [DENIED, DENIED, DENIED]),
+        (Reason::TtlOutOfBounds, [DENIED, DENIED, DENIED]),
+        (Reason::NoIdentity, order.clone()),
+        (Reason::SeveralIdentities, order),
+        (Reason::UnknownPod, [RETRY, RETRY, DENIED]),
+        (Reason::IdentitySuspended, state.clone()),
+        (Reason::NotReady, state),
+        (Reason::Stale, [RETRY, RETRY, RETRY]),
+        (Reason::AuditUnavailable, [RETRY, RETRY, RETRY]),
+        (Reason::NoAuthority, [RETRY, RETRY, RETRY]),
+        (Reason::Overloaded, [RETRY, RETRY, RETRY]),
+    ] {
+        for (seconds, expected) in [0, 59, 60].into_iter().zip(judged) {
             let refused = Refused {
                 reason,
                 message: "why".to_owned(),
             };
+            let denial = Denial::new(reason.as_str(), "why".to_owned());
+            let expected = expected.unwrap_or(Judged::Deny(denial));
             let judged = judge(refused, SignedDuration::from_secs(seconds), PATIENCE);
-            let expected = if denied {
-                Judged::Deny(Denial::new(reason.as_str(), "why".to_owned()))
-            } else {
-                Judged::Later
-            };
             assert_eq!(judged, expected, "{reason} after {seconds} s");
         }
     }
