@@ -20,7 +20,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate and what it may name of ours outside its tests.
-const LAYERS: [(&str, &[&str]); 19] = [
+const LAYERS: [(&str, &[&str]); 20] = [
     ("core", &[]),
     ("api", &["core"]),
     ("authority", &["core"]),
@@ -71,6 +71,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
             "statement",
         ],
     ),
+    ("issuing", &[]),
     ("issuer", &["authority", "runtime"]),
     ("cli", &["core", "api", "authority", "statement", "audit"]),
     ("testbed", &[]),
@@ -111,8 +112,8 @@ const LIBRARIES: [(&str, Placement, &str); 7] = [
     ),
     (
         "tonic",
-        Placement::Only(&["extauthz"]),
-        "gRPC is spoken in one place",
+        Placement::Only(&["extauthz", "issuing", "issuer", "agent"]),
+        "gRPC is spoken at the edges",
     ),
     (
         "kube",
