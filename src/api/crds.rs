@@ -26,7 +26,12 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     for crd in &mut all {
         let pending = matches!(
             crd.spec.names.kind.as_str(),
-            "AgentIdentity" | "AgentPolicy" | "ClusterAgentPolicy" | "Delegation" | "TrustDomain"
+            "AgentIdentity"
+                | "AgentPolicy"
+                | "ClusterAgentPolicy"
+                | "Delegation"
+                | "TaskKind"
+                | "TrustDomain"
         );
         crd.metadata.labels = Some(crate::manifests::labels());
         let versions = crd.spec.versions.iter_mut();
