@@ -67,7 +67,8 @@ app.kubernetes.io/part-of: countersign
 {{- if or (eq .Values.audit.store "SQLite") (gt (int .Values.audit.retentionDays) 0) }}true{{ end -}}
 {{- end -}}
 
-{{- define "countersign.decideVolume" -}}
+{{/* Is the audit log of the other components on volumes of their own? */}}
+{{- define "countersign.databaseVolume" -}}
 {{- if eq .Values.audit.store "SQLite" }}true{{ end -}}
 {{- end -}}
 
@@ -81,6 +82,12 @@ imagePullSecrets:
 {{- end }}
 automountServiceAccountToken: true
 enableServiceLinks: false
+{{- if $root.Values.hostNetwork }}
+hostNetwork: true
+{{- end }}
+{{- with $root.Values.dnsPolicy }}
+dnsPolicy: {{ . }}
+{{- end }}
 terminationGracePeriodSeconds: {{ $it.terminationGracePeriodSeconds }}
 {{- with $it.priorityClassName }}
 priorityClassName: {{ . }}
@@ -165,6 +172,9 @@ seccompProfile:
       name: {{ .Values.audit.postgreSQL.secretName }}
       key: {{ .Values.audit.postgreSQL.key }}
   {{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "countersign.volumeClaim" -}}
