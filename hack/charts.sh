@@ -4,7 +4,8 @@
 #
 # PROGRAMS names a folder that has our programs, built; otherwise they are built first.
 #
-# Helm and kube-score are Go programs, built once (8 minutes on 2 busy cores) into ~/.cache/countersign/tools.
+# Helm, kube-score and kubeconform are Go programs, built once (8 minutes on 2 busy cores) into
+# ~/.cache/countersign/tools; `hack/charts.sh tools` does that alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=hack/tools.sh
@@ -12,32 +13,52 @@ cd "$(dirname "$0")/.."
 
 HELM_VERSION=v4.3.1
 KUBE_SCORE_VERSION=v1.20.0
+KUBECONFORM_VERSION=v0.8.0
 # Whose CRDs the monitors and rules are checked against.
 PROMETHEUS_OPERATOR_VERSION=v0.85.0
 
 system=countersign-system
 charts=(charts/countersign-crds charts/countersign)
 rendered=$PWD/target/charts
+live= # what came to be in the control plane, once it has
 helm=$CACHE/tools/helm-$HELM_VERSION/helm
 kube_score=$CACHE/tools/kube-score-$KUBE_SCORE_VERSION/kube-score
+kubeconform=$CACHE/tools/kubeconform-$KUBECONFORM_VERSION/kubeconform
 export CGO_ENABLED=0 GOWORK=off GOFLAGS=
 
 main() {
   command -v go >/dev/null || die "Go 1.26 or newer is missing (https://go.dev/dl): Helm is built with it"
-  tool "$helm" "helm.sh/helm/v4/cmd/helm@$HELM_VERSION"
-  tool "$kube_score" "github.com/zegl/kube-score/cmd/kube-score@$KUBE_SCORE_VERSION"
+  tools
+  [ "${1:-}" != tools ] || return 0
   # Helm keeps what it downloads and knows here, and not in the home folder.
   export HELM_CACHE_HOME=$rendered/helm HELM_CONFIG_HOME=$rendered/helm HELM_DATA_HOME=$rendered/helm
 
   render
   say "== compared with what they come from"
-  (cd tests/charts && RENDERED=$rendered go test -count=1 .)
-  [ -z "${UPDATE:-}" ] || { render && (cd tests/charts && UPDATE='' RENDERED=$rendered go test -count=1 .); }
+  # What is written anew shows once it is rendered again.
+  [ -z "${UPDATE:-}" ] || { checks >/dev/null || true; unset UPDATE; render; }
+  checks
   refuse_bad_values
   lint
+  rm -rf "$rendered/live"
   install
+  say "== as GitOps tools see it"
+  checks -test.run TestLive
   say "The charts are good ($SECONDS s)."
 }
+
+tools() {
+  tool "$helm" "helm.sh/helm/v4/cmd/helm@$HELM_VERSION"
+  tool "$kube_score" "github.com/zegl/kube-score/cmd/kube-score@$KUBE_SCORE_VERSION"
+  tool "$kubeconform" "github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM_VERSION"
+  compile_checks
+}
+
+# With what Helm was built of, so that little is left to compile.
+compile_checks() { mkdir -p "$rendered" && (cd tests/charts && go test -c -trimpath -o "$rendered/charts.test" .); }
+
+# checks ARGUMENTS…: those in tests/charts.
+checks() { (cd tests/charts && RENDERED=$rendered LIVE=$live "$rendered/charts.test" "$@"); }
 
 # tool PROGRAM MODULE@VERSION: builds it once.
 tool() {
@@ -109,6 +130,8 @@ refuse_bad_values() {
     --set 'decide.transmitters[0].audience=us' --set 'decide.transmitters[0].poll=https://i.example/poll'
   refused "at '/image/digest'" --set image.digest=latest
   refused "at '/operator/workers': maximum: got 5,000, want 1,024" --set operator.workers=5000
+  refused "at '/extraEnv/0/name': 'not' failed" --set 'extraEnv[0].name=POD_NAME' --set 'extraEnv[0].value=x'
+  refused "at '/dnsPolicy'" --set dnsPolicy=None
   refused "chart requires kubeVersion: >=1.36.0-0" --kube-version 1.35.0
 }
 
@@ -122,7 +145,8 @@ install() {
   local crds
   crds=$(go mod download -json "github.com/prometheus-operator/prometheus-operator@$PROMETHEUS_OPERATOR_VERSION" |
     sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')/example/prometheus-operator-crd
-  "${PROGRAMS:-target/debug}/countersign-testbed" run -- env HELM="$helm" RENDERED="$rendered" PROMETHEUS_CRDS="$crds" hack/charts_cluster.sh
+  "${PROGRAMS:-target/debug}/countersign-testbed" run -- env HELM="$helm" KUBECONFORM="$kubeconform" RENDERED="$rendered" LIVE="$rendered/live" PROMETHEUS_CRDS="$crds" hack/charts_cluster.sh
+  live=$rendered/live
 }
 
 main "$@"

@@ -2,7 +2,8 @@
 # Everything that must hold: lint, then all tests, those on a real control plane too.
 #
 # The control plane is Go and is built once, in about 8 minutes on 2 cores. That goes on in the
-# background from the first moment on, beside the Rust builds.
+# background from the first moment on, beside the Rust builds; Helm and what else the charts are checked
+# with come after it, whenever nobody else wants the cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=hack/tools.sh
@@ -16,15 +17,26 @@ say "== build"
 cargo build --workspace --locked --bins
 target/debug/countersign-testbed binaries >/dev/null &
 binaries=$!
-trap 'kill "$binaries" 2>/dev/null || true' EXIT
+set -m # a group of processes, which ends as one
+{
+  while kill -0 "$binaries" 2>/dev/null; do sleep 1; done
+  exec nice -n 19 hack/charts.sh tools
+} &
+tools=$!
+set +m
+trap 'kill "$binaries" -- "-$tools" 2>/dev/null || true' EXIT
 
 hack/lint.sh
 cargo build --workspace --locked --all-targets
 
 say "== control plane"
 wait "$binaries" || die "there is no control plane to test on (see above)"
-trap - EXIT
 
 say "== tests"
 cargo test --workspace --locked --no-fail-fast
+
+say "== charts"
+wait "$tools" || die "Helm could not be built (see above)"
+trap - EXIT
+PROGRAMS=target/debug hack/charts.sh
 hack/fuzz.sh
