@@ -2,10 +2,13 @@
 # Checks the charts and the GitOps files: rendered, linted, compared with what they come from, and installed
 # into a control plane of their own, upgraded and uninstalled. UPDATE=1 writes what is generated anew.
 #
+#   hack/charts.sh          all of it
+#   hack/charts.sh quick    what wants no control plane: a part of `make test`
+#   hack/charts.sh tools    builds what `quick` needs and does nothing else
+#
 # PROGRAMS names a folder that has our programs, built; otherwise they are built first.
 #
-# Helm, kube-score and kubeconform are Go programs, built once (8 minutes on 2 busy cores) into
-# ~/.cache/countersign/tools; `hack/charts.sh tools` does that alone.
+# Helm, kube-score and kubeconform are Go programs, built once into ~/.cache/countersign/tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=hack/tools.sh
@@ -40,17 +43,13 @@ main() {
   checks
   refuse_bad_values
   lint
-  rm -rf "$rendered/live"
-  install
-  say "== as GitOps tools see it"
-  checks -test.run TestLive
+  [ "${1:-}" = quick ] || install
   say "The charts are good ($SECONDS s)."
 }
 
 tools() {
   tool "$helm" "helm.sh/helm/v4/cmd/helm@$HELM_VERSION"
   tool "$kube_score" "github.com/zegl/kube-score/cmd/kube-score@$KUBE_SCORE_VERSION"
-  tool "$kubeconform" "github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM_VERSION"
   compile_checks
 }
 
@@ -136,6 +135,8 @@ refuse_bad_values() {
 }
 
 install() {
+  tool "$kubeconform" "github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM_VERSION"
+  rm -rf "$rendered/live"
   say "== installed, upgraded and uninstalled"
   if [ -z "${PROGRAMS:-}" ]; then
     need_rust
@@ -146,7 +147,9 @@ install() {
   crds=$(go mod download -json "github.com/prometheus-operator/prometheus-operator@$PROMETHEUS_OPERATOR_VERSION" |
     sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')/example/prometheus-operator-crd
   "${PROGRAMS:-target/debug}/countersign-testbed" run -- env HELM="$helm" KUBECONFORM="$kubeconform" RENDERED="$rendered" LIVE="$rendered/live" PROMETHEUS_CRDS="$crds" hack/charts_cluster.sh
+  say "== as GitOps tools see it"
   live=$rendered/live
+  checks -test.run TestLive
 }
 
 main "$@"

@@ -17,14 +17,17 @@ say "== build"
 cargo build --workspace --locked --bins
 target/debug/countersign-testbed binaries >/dev/null &
 binaries=$!
-set -m # a group of processes, which ends as one
-{
-  while kill -0 "$binaries" 2>/dev/null; do sleep 1; done
-  exec nice -n 19 hack/charts.sh tools
-} &
-tools=$!
-set +m
-trap 'kill "$binaries" -- "-$tools" 2>/dev/null || true' EXIT
+tools=
+if command -v go >/dev/null; then
+  set -m # a group of processes, which ends as one
+  {
+    while kill -0 "$binaries" 2>/dev/null; do sleep 1; done
+    exec nice -n 19 hack/charts.sh tools
+  } &
+  tools=$!
+  set +m
+fi
+trap 'for job in $(jobs -p); do kill -- "-$job" 2>/dev/null || kill "$job" 2>/dev/null || true; done' EXIT
 
 hack/lint.sh
 cargo build --workspace --locked --all-targets
@@ -36,7 +39,10 @@ say "== tests"
 cargo test --workspace --locked --no-fail-fast
 
 say "== charts"
-wait "$tools" || die "Helm could not be built (see above)"
-trap - EXIT
-PROGRAMS=target/debug hack/charts.sh
+if [ -n "$tools" ]; then
+  wait "$tools" || die "Helm could not be built (see above)"
+  hack/charts.sh quick
+else
+  say "note: no Go here: the charts are not checked"
+fi
 hack/fuzz.sh
