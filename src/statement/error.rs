@@ -5,7 +5,7 @@ use std::fmt;
 use countersign_core::Widening;
 use jiff::Timestamp;
 
-use crate::{Digest, MAX_STATEMENTS, Purpose};
+use crate::{Digest, KeyPurpose, MAX_STATEMENTS, Purpose};
 
 /// Why something signed is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -276,7 +276,7 @@ pub enum KeyError {
     },
     /// No key for this purpose.
     #[error("there is no active key for {0}")]
-    NoKey(Purpose),
+    NoKey(KeyPurpose),
     /// The lifetime is nothing to plan with.
     #[error("a signing key must live 60 seconds to 100 years, not {0} seconds")]
     BadLifetime(u64),

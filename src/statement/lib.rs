@@ -11,6 +11,8 @@
 //!  checkpoint   signed heads of an audit log's chains
 //! ```
 //!
+//! The ring also keeps the key for JWT-SVIDs, which are signed and verified elsewhere.
+//!
 //! A chain is hop 0, an owner's grants, then at most sixteen hops from agent to agent, each within
 //! the one above and each countersigned by the trust domain. It verifies from the bundle alone.
 //!
@@ -41,8 +43,8 @@ pub use chain::{Chain, MAX_STATEMENTS, Options, verify_chain};
 pub use claims::{Claims, MAX_DEPTH, Task, owner_subject};
 pub use digest::{BadDigest, Digest};
 pub use error::{Broken, ChainError, KeyError};
-pub use key_ring::{KeyRing, KeyStatus, WantedKeys};
-pub use purpose::Purpose;
+pub use key_ring::{KeyRing, KeyStatus, LONGEST_JWT_SVID_SECONDS, WantedKeys};
+pub use purpose::{KeyPurpose, Purpose};
 pub use rules::check_hop;
 pub use signer::Signer;
 pub use statement::{MAX_STATEMENT_BYTES, Statement, read_unverified};

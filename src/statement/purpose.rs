@@ -54,3 +54,60 @@ impl fmt::Display for Purpose {
         f.write_str(self.as_str())
     }
 }
+
+/// What a key of a ring is for: what is signed and verified here, and what others verify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyPurpose {
+    /// [`Purpose::Statements`].
+    Statements,
+    /// [`Purpose::Lists`].
+    Lists,
+    /// [`Purpose::Checkpoints`].
+    Checkpoints,
+    /// Tokens in the name of agents. Its keys are for ES256, since the JWT-SVID standard
+    /// (section 2.1) has no Ed25519; nothing here verifies with them.
+    #[serde(rename = "jwt-svids")]
+    JwtSvids,
+}
+
+impl KeyPurpose {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [
+        Self::Statements,
+        Self::Lists,
+        Self::Checkpoints,
+        Self::JwtSvids,
+    ];
+
+    /// What is signed here with such a key; None where that is done elsewhere.
+    pub fn here(self) -> Option<Purpose> {
+        match self {
+            Self::Statements => Some(Purpose::Statements),
+            Self::Lists => Some(Purpose::Lists),
+            Self::Checkpoints => Some(Purpose::Checkpoints),
+            Self::JwtSvids => None,
+        }
+    }
+
+    /// Its name in a status, a log and a Secret.
+    pub fn as_str(self) -> &'static str {
+        self.here().map_or("jwt-svids", Purpose::as_str)
+    }
+}
+
+impl From<Purpose> for KeyPurpose {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Statements => Self::Statements,
+            Purpose::Lists => Self::Lists,
+            Purpose::Checkpoints => Self::Checkpoints,
+        }
+    }
+}
+
+impl fmt::Display for KeyPurpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

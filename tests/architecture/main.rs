@@ -20,7 +20,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate and what it may name of ours outside its tests.
-const LAYERS: [(&str, &[&str]); 20] = [
+const LAYERS: [(&str, &[&str]); 21] = [
     ("core", &[]),
     ("api", &["core"]),
     ("authority", &["core"]),
@@ -55,6 +55,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
         ],
     ),
     ("statement", &["core", "authority"]),
+    ("jwtsvid", &["core", "authority", "statement"]),
     ("audit", &["core"]),
     ("runtime", &[]),
     (

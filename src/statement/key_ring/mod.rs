@@ -1,5 +1,7 @@
-//! The private keys of a trust domain with which it signs statements, lists and checkpoints.
+//! The private keys of a trust domain with which it signs statements, lists, checkpoints and
+//! JWT-SVIDs.
 
+mod public;
 mod state;
 mod transition;
 
@@ -7,15 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use countersign_authority::{PrivateKey, SlotState};
+use countersign_authority::{Es256Key, PrivateKey, SlotState};
 use jiff::Timestamp;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::ed25519::PublicKey;
+use self::public::{PublicHalf, jwt_svid_jwk};
 use crate::error::KeyError;
-use crate::trusted_keys::{TrustedKey, TrustedKeys, domain, thumbprint};
-use crate::{Purpose, Signer};
+use crate::trusted_keys::{TrustedKey, TrustedKeys, domain};
+use crate::{KeyPurpose, Purpose, Signer};
+
+/// The longest life of a JWT-SVID: so long their key stays published after it was retired.
+pub const LONGEST_JWT_SVID_SECONDS: u64 = 3600;
 
 /// What a trust domain wants of its signing keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +33,8 @@ pub struct WantedKeys {
     pub epoch: u64,
     /// The ids of keys that leave the bundle at once.
     pub distrusted: BTreeSet<String>,
-    /// The longest life of what is signed, other than checkpoints: so long a key stays published
-    /// after it was retired.
+    /// The longest life of a statement or list: so long their keys stay published after they were
+    /// retired.
     pub longest_statement_seconds: u64,
     /// Everybody has the keys of the ring that this is handed to, the prepared ones included.
     pub propagated: bool,
@@ -44,7 +49,7 @@ pub struct KeyStatus {
     /// Which key.
     pub kid: String,
     /// What it signs.
-    pub purpose: Purpose,
+    pub purpose: KeyPurpose,
     /// Where it stands.
     pub state: SlotState,
     /// When it was made.
@@ -70,7 +75,7 @@ pub struct KeyRing {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct RingKey {
     pub(crate) kid: String,
-    pub(crate) purpose: Purpose,
+    pub(crate) purpose: KeyPurpose,
     pub(crate) state: SlotState,
     pub(crate) epoch: u64,
     pub(crate) not_before: Timestamp,
@@ -78,7 +83,7 @@ pub(crate) struct RingKey {
     pub(crate) changed_at: Timestamp,
     /// Never lowered: longer statements may be out there.
     pub(crate) longest_statement_seconds: u64,
-    pub(crate) public: PublicKey,
+    pub(crate) public: PublicHalf,
     pub(crate) key: PrivateKey,
 }
 
@@ -86,13 +91,13 @@ pub(crate) struct RingKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RetiredKey {
     pub(crate) kid: String,
-    pub(crate) purpose: Purpose,
+    pub(crate) purpose: KeyPurpose,
     pub(crate) state: SlotState,
     pub(crate) not_before: Timestamp,
     pub(crate) retired_at: Timestamp,
     /// When the last of what it signed is over; never for checkpoints, which are kept for years.
     pub(crate) until: Option<Timestamp>,
-    pub(crate) public: PublicKey,
+    pub(crate) public: PublicHalf,
 }
 
 impl KeyRing {
@@ -132,19 +137,39 @@ impl KeyRing {
 
     /// The keys for the SPIFFE bundle, as JWKs: all but the distrusted.
     pub fn jwks(&self) -> Vec<Value> {
-        self.published().iter().map(TrustedKey::jwk).collect()
+        let keys = self.published().into_iter();
+        keys.map(|key| match key {
+            Published::Here(key) => key.jwk(),
+            Published::JwtSvid { kid, key } => jwt_svid_jwk(&kid, &key),
+        })
+        .collect()
     }
 
     /// The active key of a purpose, ready to sign; keep it for as long as the ring doesn't change.
     pub fn signer(&self, purpose: Purpose) -> Result<Arc<Signer>, KeyError> {
-        let active = self.active(purpose).ok_or(KeyError::NoKey(purpose))?;
-        Signer::load(&active.key, purpose, domain(&self.trust_domain)?).map(Arc::new)
+        let key = self.active_key(purpose.into())?;
+        Signer::load(key, purpose, domain(&self.trust_domain)?).map(Arc::new)
     }
 
-    /// What verifiers are to trust: the same as [`Self::jwks`]. Fails on the empty ring, which
-    /// belongs to no trust domain.
+    /// The active key for JWT-SVIDs, on P-256.
+    pub fn jwt_svid_key(&self) -> Result<&PrivateKey, KeyError> {
+        self.active_key(KeyPurpose::JwtSvids)
+    }
+
+    fn active_key(&self, purpose: KeyPurpose) -> Result<&PrivateKey, KeyError> {
+        let active = self.active(purpose).ok_or(KeyError::NoKey(purpose))?;
+        Ok(&active.key)
+    }
+
+    /// What verifiers of what is signed here are to trust: of [`Self::jwks`] all but the keys for
+    /// JWT-SVIDs. Fails on the empty ring, which belongs to no trust domain.
     pub fn trusted(&self) -> Result<TrustedKeys, KeyError> {
-        TrustedKeys::new(domain(&self.trust_domain)?, self.published())
+        let keys = self.published().into_iter();
+        let here = keys.filter_map(|key| match key {
+            Published::Here(key) => Some(key),
+            Published::JwtSvid { .. } => None,
+        });
+        TrustedKeys::new(domain(&self.trust_domain)?, here.collect())
     }
 
     /// For a status: by purpose; active, prepared, then the others.
@@ -176,44 +201,72 @@ impl KeyRing {
         lines
     }
 
-    pub(crate) fn active(&self, purpose: Purpose) -> Option<&RingKey> {
+    pub(crate) fn active(&self, purpose: KeyPurpose) -> Option<&RingKey> {
         self.key(purpose, SlotState::Active)
     }
 
-    pub(crate) fn prepared(&self, purpose: Purpose) -> Option<&RingKey> {
+    pub(crate) fn prepared(&self, purpose: KeyPurpose) -> Option<&RingKey> {
         self.key(purpose, SlotState::Prepared)
     }
 
-    fn key(&self, purpose: Purpose, state: SlotState) -> Option<&RingKey> {
+    fn key(&self, purpose: KeyPurpose, state: SlotState) -> Option<&RingKey> {
         self.keys
             .iter()
             .find(|key| key.purpose == purpose && key.state == state)
     }
 
     /// Sorted, so that equal sets are equal.
-    pub(crate) fn published(&self) -> Vec<TrustedKey> {
-        let live = self.keys.iter().map(|key| TrustedKey {
-            kid: key.kid.clone(),
-            purpose: key.purpose,
-            not_before: Some(key.not_before),
-            retired_at: None,
-            public: key.public.clone(),
-        });
+    pub(crate) fn published(&self) -> Vec<Published> {
+        let live = self
+            .keys
+            .iter()
+            .map(|key| (key.purpose, &key.kid, key.not_before, None, &key.public));
         let retired = self
             .retired
             .iter()
             .filter(|key| key.state == SlotState::Retired);
-        let retired = retired.map(|key| TrustedKey {
-            kid: key.kid.clone(),
-            purpose: key.purpose,
-            not_before: Some(key.not_before),
-            retired_at: Some(key.retired_at),
-            public: key.public.clone(),
+        let retired = retired.map(|key| {
+            let retired_at = Some(key.retired_at);
+            (
+                key.purpose,
+                &key.kid,
+                key.not_before,
+                retired_at,
+                &key.public,
+            )
         });
         let mut keys: Vec<_> = live.chain(retired).collect();
-        keys.sort_by(|a, b| (a.purpose, &a.kid).cmp(&(b.purpose, &b.kid)));
-        keys
+        keys.sort_by_key(|(purpose, kid, ..)| (*purpose, *kid));
+        keys.into_iter()
+            .filter_map(|(purpose, kid, not_before, retired_at, public)| {
+                let kid = kid.clone();
+                match (purpose.here(), public) {
+                    (Some(purpose), PublicHalf::Ed25519(public)) => {
+                        Some(Published::Here(TrustedKey {
+                            kid,
+                            purpose,
+                            not_before: Some(not_before),
+                            retired_at,
+                            public: public.clone(),
+                        }))
+                    }
+                    (None, PublicHalf::P256(key)) => Some(Published::JwtSvid {
+                        kid,
+                        key: key.clone(),
+                    }),
+                    // Neither is made nor read: see `PublicHalf`.
+                    (Some(_), PublicHalf::P256(_)) | (None, PublicHalf::Ed25519(_)) => None,
+                }
+            })
+            .collect()
     }
+}
+
+/// One key as the bundle has it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Published {
+    Here(TrustedKey),
+    JwtSvid { kid: String, key: Es256Key },
 }
 
 impl RingKey {
@@ -223,12 +276,8 @@ impl RingKey {
     }
 }
 
-pub(crate) fn file(purpose: Purpose, kid: &str) -> String {
+pub(crate) fn file(purpose: KeyPurpose, kid: &str) -> String {
     format!("{purpose}-{}.key", kid.get(..8).unwrap_or(kid))
-}
-
-pub(crate) fn kid(public: &PublicKey) -> String {
-    thumbprint(public.as_bytes())
 }
 
 impl fmt::Debug for RingKey {

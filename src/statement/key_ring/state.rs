@@ -4,20 +4,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_authority::{PrivateKey, SlotState};
-use countersign_core::json::{Object, Word};
+use countersign_core::json::{Object, Word, present};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{KeyRing, RetiredKey, RingKey, file, kid};
-use crate::ed25519::PublicKey;
+use super::public::PublicHalf;
+use super::{KeyRing, RetiredKey, RingKey, file};
+use crate::KeyPurpose;
 use crate::error::{KeyError, shown};
-use crate::signer::public_key_of;
-use crate::trusted_keys::{domain, public_key};
-use crate::{Purpose, jws};
+use crate::trusted_keys::domain;
 
-/// The version that is written, and the only one that is read.
-const VERSION: u32 = 1;
+/// The version that is written: it knows keys for JWT-SVIDs.
+const VERSION: u32 = 2;
+/// The version before, without them: read, and written while there are none.
+const WITHOUT_JWT_SVIDS: u32 = 1;
 const STATE: &str = "state.json";
 /// What a Secret can hold at most.
 const MAX_STATE_BYTES: usize = 1024 * 1024;
@@ -42,7 +43,7 @@ struct Stored {
 struct StoredKey {
     /// Ties the entry to its file: two keys that changed places are noticed.
     kid: String,
-    purpose: Word<Purpose>,
+    purpose: Word<KeyPurpose>,
     state: Word<SlotState>,
     epoch: u64,
     not_before: Timestamp,
@@ -55,9 +56,15 @@ struct StoredKey {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct StoredRetired {
     kid: String,
-    purpose: Word<Purpose>,
-    /// As in a JWK (RFC 8037).
+    purpose: Word<KeyPurpose>,
+    /// As in a JWK (RFC 8037, or RFC 7518 with `y`).
     x: String,
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    y: Option<String>,
     state: Word<SlotState>,
     not_before: Timestamp,
     retired_at: Timestamp,
@@ -113,7 +120,7 @@ pub(super) fn write(ring: &KeyRing) -> BTreeMap<String, Zeroizing<Vec<u8>>> {
         data.insert(key.file(), Zeroizing::new(pem));
     }
     let stored = Stored {
-        version: VERSION,
+        version: version(ring),
         trust_domain: ring.trust_domain.clone(),
         sequence: ring.sequence,
         keys: ring.keys.iter().map(store_key).map(Object).collect(),
@@ -132,9 +139,9 @@ fn stored(text: &[u8]) -> Result<Stored, KeyError> {
         return Err(bad("state.json is too large"));
     }
     let Object(version): Object<VersionOnly> = serde_json::from_slice(text).map_err(unreadable)?;
-    if version.version != VERSION {
+    if !(WITHOUT_JWT_SVIDS..=VERSION).contains(&version.version) {
         return Err(bad(format!(
-            "state.json has version {}, known is {VERSION}",
+            "state.json has version {}, known are {WITHOUT_JWT_SVIDS} to {VERSION}",
             version.version
         )));
     }
@@ -145,10 +152,9 @@ fn stored(text: &[u8]) -> Result<Stored, KeyError> {
 fn key(entry: StoredKey, name: &str, pem: &[u8]) -> Result<RingKey, KeyError> {
     let text = std::str::from_utf8(pem).map_err(|_| bad(format!("{name} is not text")))?;
     let key = PrivateKey::from_pem(text).map_err(|why| bad(format!("{name}: {why}")))?;
-    let public = public_key_of(&key)?;
-    let public =
-        PublicKey::from_bytes(&public).ok_or_else(|| bad(format!("{name} is a weak key")))?;
-    if entry.kid != kid(&public) {
+    let public = PublicHalf::of(&key, entry.purpose.0);
+    let public = public.ok_or_else(|| bad(format!("{name} is weak, or a key of another kind")))?;
+    if entry.kid != public.kid() {
         return Err(bad(format!(
             "{name} is not the key {:?}",
             shown(&entry.kid)
@@ -188,8 +194,9 @@ fn store_key(key: &RingKey) -> StoredKey {
 }
 
 fn retired(entry: StoredRetired) -> Result<RetiredKey, KeyError> {
-    let public = public_key(&entry.x).ok_or_else(|| bad("a retired key is no Ed25519 key"))?;
-    if entry.kid != kid(&public) {
+    let public = PublicHalf::from_jwk(entry.purpose.0, &entry.x, entry.y.as_deref());
+    let public = public.ok_or_else(|| bad("a retired key is no key of its purpose's kind"))?;
+    if entry.kid != public.kid() {
         return Err(bad(format!("a retired key is not {:?}", shown(&entry.kid))));
     }
     if !matches!(entry.state.0, SlotState::Retired | SlotState::Distrusted) {
@@ -207,10 +214,12 @@ fn retired(entry: StoredRetired) -> Result<RetiredKey, KeyError> {
 }
 
 fn store_retired(key: &RetiredKey) -> StoredRetired {
+    let (x, y) = key.public.coordinates();
     StoredRetired {
         kid: key.kid.clone(),
         purpose: Word(key.purpose),
-        x: jws::encode(key.public.as_bytes()),
+        x,
+        y,
         state: Word(key.state),
         not_before: key.not_before,
         retired_at: key.retired_at,
@@ -220,12 +229,14 @@ fn store_retired(key: &RetiredKey) -> StoredRetired {
 
 /// What only the entries together can show.
 fn check_whole(ring: &KeyRing) -> Result<(), KeyError> {
-    for purpose in Purpose::ALL {
+    for purpose in KeyPurpose::ALL {
         let count = |state| {
             let of_purpose = ring.keys.iter().filter(|key| key.purpose == purpose);
             of_purpose.filter(|key| key.state == state).count()
         };
-        if count(SlotState::Active) != 1 {
+        // A ring of before has none for JWT-SVIDs.
+        let none = purpose == KeyPurpose::JwtSvids && count(SlotState::Prepared) == 0;
+        if count(SlotState::Active) != 1 && !(none && count(SlotState::Active) == 0) {
             return Err(bad(format!("not exactly one key for {purpose} is active")));
         }
         if count(SlotState::Prepared) > 1 {
@@ -240,6 +251,17 @@ fn check_whole(ring: &KeyRing) -> Result<(), KeyError> {
         }
     }
     Ok(())
+}
+
+/// A reader of before takes what it knows.
+fn version(ring: &KeyRing) -> u32 {
+    let live = ring.keys.iter().map(|key| key.purpose);
+    let mut all = live.chain(ring.retired.iter().map(|key| key.purpose));
+    if all.any(|purpose| purpose == KeyPurpose::JwtSvids) {
+        VERSION
+    } else {
+        WITHOUT_JWT_SVIDS
+    }
 }
 
 fn bad(why: impl Into<String>) -> KeyError {

@@ -15,14 +15,13 @@
 //! One call takes every step that is due, so that a second call at the same moment changes nothing.
 //! All moments are whole seconds, as they are published.
 
-use countersign_authority::{KeyAlgorithm, PrivateKey, SlotState};
+use countersign_authority::{PrivateKey, SlotState};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{KeyRing, RetiredKey, RingKey, WantedKeys, kid};
-use crate::Purpose;
-use crate::ed25519::PublicKey;
+use super::public::{PublicHalf, algorithm};
+use super::{KeyRing, LONGEST_JWT_SVID_SECONDS, RetiredKey, RingKey, WantedKeys};
+use crate::KeyPurpose;
 use crate::error::KeyError;
-use crate::signer::public_key_of;
 use crate::trusted_keys::domain;
 
 /// The next key is prepared with this part of the active one's life left …
@@ -52,11 +51,11 @@ pub(super) fn next(
     draft.trust_domain.clone_from(&want.trust_domain);
     for key in &mut draft.keys {
         let longest = &mut key.longest_statement_seconds;
-        *longest = (*longest).max(want.longest_statement_seconds);
+        *longest = (*longest).max(longest_signed(key.purpose, want));
     }
     distrust(&mut draft, want, now);
     drop_finished(&mut draft, want, now);
-    for purpose in Purpose::ALL {
+    for purpose in KeyPurpose::ALL {
         ensure_active(&mut draft, purpose, want, now)?;
         activate_prepared(&mut draft, purpose, want, now);
         prepare(&mut draft, purpose, want, now)?;
@@ -76,7 +75,7 @@ pub(super) fn next_change(ring: &KeyRing, want: &WantedKeys) -> Option<Timestamp
         .iter()
         .filter_map(|key| finished_at(key, want))
         .collect();
-    for purpose in Purpose::ALL {
+    for purpose in KeyPurpose::ALL {
         let Some(active) = ring.active(purpose) else {
             return Some(Timestamp::UNIX_EPOCH);
         };
@@ -131,8 +130,9 @@ fn drop_finished(draft: &mut KeyRing, want: &WantedKeys, now: Timestamp) {
 
 /// Of the retired keys of checkpoints.
 fn keep_newest(draft: &mut KeyRing) {
-    let kept =
-        |key: &RetiredKey| key.purpose == Purpose::Checkpoints && key.state == SlotState::Retired;
+    let kept = |key: &RetiredKey| {
+        key.purpose == KeyPurpose::Checkpoints && key.state == SlotState::Retired
+    };
     let count = draft.retired.iter().filter(|key| kept(key)).count();
     let mut surplus = count.saturating_sub(MAX_RETIRED_CHECKPOINTS);
     draft.retired.retain(|key| {
@@ -155,7 +155,7 @@ fn finished_at(key: &RetiredKey, want: &WantedKeys) -> Option<Timestamp> {
 /// there is one, else a new one.
 fn ensure_active(
     draft: &mut KeyRing,
-    purpose: Purpose,
+    purpose: KeyPurpose,
     want: &WantedKeys,
     now: Timestamp,
 ) -> Result<(), KeyError> {
@@ -170,7 +170,7 @@ fn ensure_active(
     Ok(())
 }
 
-fn activate_prepared(draft: &mut KeyRing, purpose: Purpose, want: &WantedKeys, now: Timestamp) {
+fn activate_prepared(draft: &mut KeyRing, purpose: KeyPurpose, want: &WantedKeys, now: Timestamp) {
     let (Some(active), Some(prepared)) = (draft.active(purpose), draft.prepared(purpose)) else {
         return;
     };
@@ -205,7 +205,7 @@ fn activate_at(
 /// Prepares the next key when it is time, or when the epoch asks for one.
 fn prepare(
     draft: &mut KeyRing,
-    purpose: Purpose,
+    purpose: KeyPurpose,
     want: &WantedKeys,
     now: Timestamp,
 ) -> Result<(), KeyError> {
@@ -238,7 +238,7 @@ fn prepare_at(active: &RingKey, want: &WantedKeys) -> Timestamp {
 }
 
 /// The prepared key signs from now on, and the active one, if any, no more.
-fn activate(draft: &mut KeyRing, purpose: Purpose, now: Timestamp) {
+fn activate(draft: &mut KeyRing, purpose: KeyPurpose, now: Timestamp) {
     let active = |key: &mut RingKey| key.purpose == purpose && key.state == SlotState::Active;
     for old in draft.keys.extract_if(.., active) {
         draft.retired.push(retire(old, now));
@@ -255,7 +255,7 @@ fn retire(key: RingKey, now: Timestamp) -> RetiredKey {
     // It may have signed at a later time than that of a clock that went back.
     let last = now.max(key.changed_at);
     let until = match (key.purpose, key.state) {
-        (Purpose::Checkpoints, _) => None,
+        (KeyPurpose::Checkpoints, _) => None,
         (_, SlotState::Active) => {
             let seconds = key.longest_statement_seconds;
             Some(after(
@@ -278,25 +278,25 @@ fn retire(key: RingKey, now: Timestamp) -> RetiredKey {
 
 fn make(
     draft: &KeyRing,
-    purpose: Purpose,
+    purpose: KeyPurpose,
     state: SlotState,
     want: &WantedKeys,
     now: Timestamp,
 ) -> Result<RingKey, KeyError> {
     loop {
-        let key = PrivateKey::generate(KeyAlgorithm::Ed25519)
+        let key = PrivateKey::generate(algorithm(purpose))
             .map_err(|_| KeyError::Crypto("can't generate a key"))?;
-        let public = PublicKey::from_bytes(&public_key_of(&key)?)
-            .ok_or(KeyError::Crypto("a generated key is weak"))?;
+        let public =
+            PublicHalf::of(&key, purpose).ok_or(KeyError::Crypto("a generated key is weak"))?;
         let key = RingKey {
-            kid: kid(&public),
+            kid: public.kid(),
             purpose,
             state,
             epoch: want.epoch,
             not_before: now,
             not_after: after(now, want.lifetime_seconds),
             changed_at: now,
-            longest_statement_seconds: want.longest_statement_seconds,
+            longest_statement_seconds: longest_signed(purpose, want),
             public,
             key,
         };
@@ -304,6 +304,14 @@ fn make(
         if draft.keys.iter().all(|other| other.file() != key.file()) {
             return Ok(key);
         }
+    }
+}
+
+/// The longest life of what a key signs; checkpoints don't end.
+fn longest_signed(purpose: KeyPurpose, want: &WantedKeys) -> u64 {
+    match purpose {
+        KeyPurpose::JwtSvids => LONGEST_JWT_SVID_SECONDS,
+        _ => want.longest_statement_seconds,
     }
 }
 

@@ -170,7 +170,7 @@ pub(super) fn refusal(
 
 /// A JWS with any header and payload, signed with the ring's active key for `purpose`.
 pub(super) fn forge(ring: &KeyRing, purpose: Purpose, header: &str, payload: &[u8]) -> String {
-    let key = &ring.active(purpose).unwrap().key;
+    let key = &ring.active(purpose.into()).unwrap().key;
     jws::assemble(&jws::encode(header.as_bytes()), payload, |message| {
         key.sign_jose(message).map(|(_, signature)| signature)
     })

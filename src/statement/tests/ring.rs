@@ -1,12 +1,14 @@
 //! How signing keys rotate.
 
-use countersign_authority::SlotState;
+use countersign_authority::{Es256Key, SlotState};
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::fixture::*;
-use crate::{KeyRing, Purpose, WantedKeys};
+use crate::{KeyPurpose, KeyRing, Purpose, TrustedKeys, WantedKeys};
 
-fn states(ring: &KeyRing, purpose: Purpose) -> Vec<SlotState> {
+fn states(ring: &KeyRing, purpose: impl Into<KeyPurpose>) -> Vec<SlotState> {
+    let purpose = purpose.into();
     let lines = ring.statuses().into_iter();
     lines
         .filter(|it| it.purpose == purpose)
@@ -22,8 +24,8 @@ fn kid(ring: &KeyRing, purpose: Purpose) -> String {
 fn the_first_keys_are_active_at_once_one_for_each_purpose() {
     let ring = ring();
     assert_eq!(ring.sequence(), 1);
-    assert_eq!(ring.jwks().len(), 3);
-    for purpose in Purpose::ALL {
+    assert_eq!(ring.jwks().len(), 4);
+    for purpose in KeyPurpose::ALL {
         assert_eq!(states(&ring, purpose), [SlotState::Active]);
     }
     let kids: std::collections::BTreeSet<_> =
@@ -46,7 +48,7 @@ fn the_next_key_is_prepared_at_half_of_a_life_and_signs_with_a_sixth_left() {
     );
     let prepared = step(&first, &want(), plus(start(), 15 * DAY));
     assert_eq!(prepared.sequence(), 2);
-    assert_eq!(prepared.jwks().len(), 6);
+    assert_eq!(prepared.jwks().len(), 8);
     let statements = Purpose::Statements;
     assert_eq!(
         states(&prepared, statements),
@@ -62,9 +64,13 @@ fn the_next_key_is_prepared_at_half_of_a_life_and_signs_with_a_sixth_left() {
     );
     // Published for as long as anything that it signed may count, a checkpoints' key for good.
     let over = plus(start(), 25 * DAY + DAY + 60);
-    assert_eq!(active.next_change(&want()), Some(over));
-    assert_eq!(active.next(&want(), plus(over, -1)).unwrap(), None);
-    let dropped = step(&active, &want(), over);
+    let jwt_over = plus(start(), 25 * DAY + 3600 + 60);
+    assert_eq!(active.next_change(&want()), Some(jwt_over));
+    let without = step(&active, &want(), jwt_over);
+    assert_eq!(states(&without, KeyPurpose::JwtSvids), [SlotState::Active]);
+    assert_eq!(without.next_change(&want()), Some(over));
+    assert_eq!(without.next(&want(), plus(over, -1)).unwrap(), None);
+    let dropped = step(&without, &want(), over);
     assert_eq!(states(&dropped, statements), [SlotState::Active]);
     assert_eq!(
         states(&dropped, Purpose::Checkpoints),
@@ -138,6 +144,29 @@ fn the_newest_sixty_four_keys_of_checkpoints_stay() {
 }
 
 #[test]
+fn the_key_for_jwt_svids_is_on_p256_and_verifies_no_statement() {
+    let ring = ring();
+    let key = Es256Key::of(ring.jwt_svid_key().unwrap()).unwrap();
+    let kid = key.thumbprint();
+    let published = ring.jwks();
+    let jwk = published
+        .iter()
+        .find(|it| it["kid"] == kid.as_str())
+        .unwrap();
+    assert_eq!(
+        (&jwk["use"], &jwk["alg"]),
+        (&json!("jwt-svid"), &json!("ES256"))
+    );
+    assert_eq!((&jwk["x"], &jwk["y"]), (&json!(key.x()), &json!(key.y())));
+    let bundle = json!({"keys": published}).to_string();
+    let read = TrustedKeys::from_bundle_json(DOMAIN, &bundle).unwrap();
+    for trusted in [read, ring.trusted().unwrap()] {
+        assert_eq!(trusted.keys().len(), 3);
+        assert!(trusted.keys().iter().all(|it| it.kid != kid));
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let refused = |want: WantedKeys| ring().next(&want, start()).unwrap_err().category();
     let domain = |name: &str| WantedKeys {
@@ -193,6 +222,7 @@ proptest! {
             for purpose in Purpose::ALL {
                 ring.signer(purpose).unwrap();
             }
+            ring.jwt_svid_key().unwrap();
             let at = ring.next_change(&want).unwrap();
             prop_assert!(at > now);
             prop_assert_eq!(ring.next(&want, plus(at, -1)).unwrap(), None);

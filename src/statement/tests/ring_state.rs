@@ -36,7 +36,7 @@ fn a_ring_is_read_back_as_it_was_and_nothing_is_the_empty_ring() {
     assert!(data(&KeyRing::default()).is_empty());
     let names: Vec<String> = data(&ring()).into_keys().collect();
     let kid = ring().signer(Purpose::Lists).unwrap().kid().len();
-    assert_eq!((names.len(), kid), (4, 64));
+    assert_eq!((names.len(), kid), (5, 64));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn what_does_not_fit_together_is_refused() {
     let unnamed =
         |of: &Value, names: &[&str]| json!(names.iter().map(|&name| &of[name]).collect::<Vec<_>>());
     let alterations: [&dyn Fn(&mut Value); 16] = [
-        &|it| it["version"] = json!(2),
+        &|it| it["version"] = json!(3),
         &|it| it["extra"] = json!(1),
         &|it| it["keys"][0]["state"] = json!("Retired"),
         &|it| it["keys"][0]["kid"] = json!("0".repeat(64)),
@@ -104,6 +104,52 @@ fn what_does_not_fit_together_is_refused() {
         it["trustDomain"] = json!("Not A Domain");
     }));
     misnamed.unwrap_err();
+}
+
+#[test]
+fn a_ring_that_was_stored_without_a_key_for_jwt_svids_is_read_and_gets_one() {
+    let ring = ring();
+    let mut stored = with_state(&ring, |it| {
+        it["version"] = json!(1);
+        let keys = it["keys"].as_array_mut().unwrap();
+        keys.retain(|key| key["purpose"] != "jwt-svids");
+    });
+    stored.retain(|name, _| !name.starts_with("jwt-svids-"));
+    let old = KeyRing::from_secret_data(&stored).unwrap();
+    assert_eq!(old.jwt_svid_key().unwrap_err().category(), "no-key");
+    let version = |data: &Data| {
+        let state: Value = serde_json::from_slice(&data["state.json"]).unwrap();
+        state["version"].as_u64().unwrap()
+    };
+    let written = data(&old);
+    assert_eq!(version(&written), 1, "while a reader of before can read it");
+    assert_eq!(KeyRing::from_secret_data(&written).unwrap(), old);
+    assert_eq!(old.next_change(&want()).unwrap().as_second(), 0);
+    let next = step(&old, &want(), plus(start(), 10));
+    next.jwt_svid_key().unwrap();
+    assert_eq!(version(&data(&next)), 2);
+    assert_eq!(next.sequence(), old.sequence() + 1);
+    for purpose in Purpose::ALL {
+        let kid = |ring: &KeyRing| ring.signer(purpose).unwrap().kid().to_owned();
+        assert_eq!(kid(&next), kid(&old));
+    }
+}
+
+#[test]
+fn a_key_of_another_kind_than_its_purpose_is_refused() {
+    let ring = ring();
+    let jwt = data(&ring)
+        .into_keys()
+        .find(|it| it.starts_with("jwt-svids-"));
+    let lists = data(&ring).into_keys().find(|it| it.starts_with("lists-"));
+    let (jwt, lists) = (jwt.unwrap(), lists.unwrap());
+    for (to, from) in [(&jwt, &lists), (&lists, &jwt)] {
+        let mut mixed = data(&ring);
+        let other = mixed[from].clone();
+        mixed.insert(to.clone(), other);
+        let refused = KeyRing::from_secret_data(&mixed).unwrap_err();
+        assert!(refused.to_string().contains("another kind"), "{refused}");
+    }
 }
 
 #[test]
