@@ -77,7 +77,17 @@ pub struct TrustDomainSpec {
     #[serde(default = "max_delegation_lifetime_seconds")]
     #[schemars(range(min = 60, max = bounds::YEAR_SECONDS))]
     pub max_delegation_lifetime_seconds: i64,
+    /// The `iss` of JWT-SVIDs, by which services of others know this trust domain: an https URL in
+    /// lower case without query, fragment or trailing slash, under which they find the discovery
+    /// document and the keys. Default: absent, JWT-SVIDs have no `iss`. May be changed; whoever
+    /// trusts the URL of before then takes no new token.
+    #[serde(rename = "issuerURL", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512), regex(pattern = ISSUER_URL))]
+    pub issuer_url: Option<String>,
 }
+
+/// Compared byte by byte by those who trust it, so that there is one way to write it.
+const ISSUER_URL: &str = r"^https://[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~-]+)*$";
 
 /// Who signs: exactly one of `builtIn` and `secretRef`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -180,7 +190,7 @@ pub struct SigningKeyStatus {
     #[schemars(length(min = 2, max = 128), regex(pattern = bounds::HEX))]
     pub id: String,
     /// What it signs, and nothing else. `Statements`: hops of delegations. `Lists`: lists of what
-    /// is revoked. `Checkpoints`: states of the audit log.
+    /// is revoked. `Checkpoints`: states of the audit log. `JWTSVIDs`: tokens in the name of agents.
     pub purpose: SigningKeyPurpose,
     /// `Prepared`: published, signs later. `Active`: signs. `Retired`: published, signs no more.
     /// `Distrusted`: no longer published.
@@ -203,6 +213,9 @@ pub enum SigningKeyPurpose {
     Lists,
     /// States of the audit log.
     Checkpoints,
+    /// Tokens in the name of agents.
+    #[serde(rename = "JWTSVIDs")]
+    JwtSvids,
 }
 
 /// Where an authority or a key is in its life.

@@ -60,7 +60,9 @@ fn kept(published: Option<&Value>, distrusted: &[String]) -> Vec<Value> {
         value.unwrap_or_default().to_owned()
     };
     let ours = keys.into_iter().flatten().filter(|key| {
-        text(key, "use").starts_with("countersign-") && !distrusted.contains(&text(key, "kid"))
+        let used = text(key, "use");
+        (used.starts_with("countersign-") || used == "jwt-svid")
+            && !distrusted.contains(&text(key, "kid"))
     });
     ours.cloned().collect()
 }
@@ -94,6 +96,7 @@ mod tests {
         let before = r#"{"keys":[
             {"use":"countersign-statement","kid":"aa"},
             {"use":"countersign-list","kid":"bb"},
+            {"use":"jwt-svid","kid":"cc"},
             {"use":"x509-svid"}],"spiffe_sequence":3}"#;
         let distrusted = ["aa".to_owned()];
         let keys = SigningKeys::AsPublished {
@@ -107,6 +110,6 @@ mod tests {
             .iter()
             .map(|it| it["kid"].as_str().unwrap())
             .collect();
-        assert_eq!((kids, next.sequence), (vec!["bb"], 4));
+        assert_eq!((kids, next.sequence), (vec!["bb", "cc"], 4));
     }
 }

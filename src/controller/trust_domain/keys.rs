@@ -1,5 +1,6 @@
-//! The keys that sign what isn't a certificate: statements, lists and checkpoints. They live in a
-//! Secret of their own, whoever the trust domain's authority is.
+//! The keys that sign what isn't a certificate: statements, lists, checkpoints and JWT-SVIDs (these
+//! are signed by `countersign issue`, which reads the Secret). They live in a Secret of their own,
+//! whoever the trust domain's authority is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

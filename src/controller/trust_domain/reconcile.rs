@@ -6,7 +6,7 @@ use std::time::Duration;
 use countersign_api as api;
 use countersign_authority::{AuthorityStatus, Bundle, SlotState};
 use countersign_runtime::{ObjectKey, Outcome, Urgency, merge_patch};
-use countersign_statement::{KeyRing, KeyStatus, Purpose};
+use countersign_statement::{KeyPurpose, KeyRing, KeyStatus};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
@@ -426,9 +426,10 @@ fn signing_key(key: &KeyStatus) -> api::SigningKeyStatus {
     api::SigningKeyStatus {
         id: key.kid.clone(),
         purpose: match key.purpose {
-            Purpose::Statements => api::SigningKeyPurpose::Statements,
-            Purpose::Lists => api::SigningKeyPurpose::Lists,
-            Purpose::Checkpoints => api::SigningKeyPurpose::Checkpoints,
+            KeyPurpose::Statements => api::SigningKeyPurpose::Statements,
+            KeyPurpose::Lists => api::SigningKeyPurpose::Lists,
+            KeyPurpose::Checkpoints => api::SigningKeyPurpose::Checkpoints,
+            KeyPurpose::JwtSvids => api::SigningKeyPurpose::JwtSvids,
         },
         slot: slot(key.state),
         not_before: Time(key.not_before),
