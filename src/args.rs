@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Run(Box<Run>),
     /// Decide requests of agents: AuthZEN over HTTPS, Envoy's ext_authz and Watch over gRPC
     Decide(Box<Decide>),
+    /// Issue certificates to pods that keep their own key, by gRPC over TLS
+    Issue(Box<Issue>),
     /// Print the CRDs and the admission policies, for kubectl apply --server-side -f -
     Crds,
     /// Print the kinds of tasks that are compiled in, as TaskKinds
@@ -48,9 +50,13 @@ pub(crate) struct Run {
     #[arg(long, env = "POD_NAMESPACE", default_value = "countersign-system")]
     pub(crate) namespace: String,
     /// Namespaces where credentials may be delivered as Secrets, separated by commas; '*' for all.
-    /// Without it only delivery Request works
+    /// Without it delivery Secret is refused
     #[arg(long, env = "COUNTERSIGN_SECRET_NAMESPACES", value_delimiter = ',')]
     pub(crate) secret_namespaces: Vec<String>,
+    /// Certificates are issued into pods, by `countersign issue`: without it delivery Workload is
+    /// refused
+    #[arg(long, env = "COUNTERSIGN_ISSUING")]
+    pub(crate) issuing: bool,
     /// How many objects are worked on at once
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: u16,
@@ -193,6 +199,63 @@ pub(crate) struct Decide {
     #[arg(long, hide = true, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=60))]
     pub(crate) watch_seconds: u32,
     /// What to log, as in RUST_LOG
+    #[arg(long, env = "RUST_LOG", default_value = "info,kube_client=error")]
+    pub(crate) log: String,
+    /// How to log
+    #[arg(long, default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How an issuing endpoint runs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # For sidecars in pods, which show a ServiceAccount token for the audience countersign
+  countersign issue --listen 0.0.0.0:9444
+
+  # And for kubelets, which ask by PodCertificateRequests (Kubernetes 1.37)
+  countersign issue --listen 0.0.0.0:9444 --pod-certificates")]
+pub(crate) struct Issue {
+    /// The operator's namespace: its lease, which is its heartbeat, the authorities and the bundles
+    #[arg(long, env = "POD_NAMESPACE", default_value = "countersign-system")]
+    pub(crate) namespace: String,
+    /// Where sidecars ask: gRPC over TLS, with a certificate of each trust domain that it signs itself
+    #[arg(long, default_value = "127.0.0.1:9444")]
+    pub(crate) listen: SocketAddr,
+    /// The audience that pods' ServiceAccount tokens must be for
+    #[arg(long, default_value = "countersign")]
+    pub(crate) audience: String,
+    /// Where /healthz, /readyz and /metrics are served, in plain HTTP; 'none' for nowhere
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(crate) metrics_listen: Listen,
+    /// Sign PodCertificateRequests of countersign.dev/agent too, which takes Kubernetes 1.37
+    #[arg(long)]
+    pub(crate) pod_certificates: bool,
+    /// What wasn't heard of for so long counts no more: nothing is issued
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(5..=86_400))]
+    pub(crate) stale_after_seconds: u32,
+    /// How many calls may be in work at once; one more is refused
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) max_concurrent: u32,
+    /// How many connections may be open; one more waits
+    #[arg(long, default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) max_connections: u32,
+    /// The audit log, without which nothing is issued: the operator's
+    #[arg(
+        long,
+        env = "COUNTERSIGN_AUDIT",
+        hide_env_values = true,
+        default_value = "sqlite:/var/lib/countersign/audit.db"
+    )]
+    pub(crate) audit: String,
+    /// This replica's name in the audit log: the same after a restart, and nobody else's
+    #[arg(long, env = "POD_NAME", default_value = "issue")]
+    pub(crate) audit_writer: String,
+    /// How long a watch stays open at most: for tests that can't wait for one that hangs
+    #[arg(long, hide = true, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub(crate) watch_seconds: u32,
+    /// What to log, as in RUST_LOG. At 'warn' and below, kube_client may log whole answers of the API
+    /// server, Secrets too
     #[arg(long, env = "RUST_LOG", default_value = "info,kube_client=error")]
     pub(crate) log: String,
     /// How to log

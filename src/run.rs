@@ -17,6 +17,7 @@ pub(crate) fn run(arguments: Run) -> Result<()> {
     let settings = Settings {
         secret_namespaces: secret_namespaces(&arguments.secret_namespaces)?,
         namespace: arguments.namespace,
+        issuing: arguments.issuing,
         workers: arguments.workers.into(),
         listen: arguments.metrics_listen.0,
         propagation_seconds: arguments.bundle_propagation_seconds,

@@ -15,7 +15,8 @@ pub struct AgentIdentityStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = bounds::MAX_EXACT_INTEGER))]
     pub observed_generation: Option<i64>,
-    /// The SPIFFE ID in the certificate, or in those that its pods may have; made of facts of the API server only:
+    /// The SPIFFE ID in the certificate, or in those that its pods may have, made of facts of the API
+    /// server only:
     /// `spiffe://<trust domain>/ns/<namespace>/agent/<name>/task/<task UID>/<identity UID>`.
     #[serde(default, rename = "spiffeID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
@@ -32,6 +33,11 @@ pub struct AgentIdentityStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub deadline_time: Option<Time>,
+    /// When the identity was last resumed, to the second: certificates in its pods that were issued
+    /// before don't count any more. For delivery `Workload` only; absent: it was never suspended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub resumed_time: Option<Time>,
     /// The Secret that holds the credential, as the operator wrote it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretStatus>,
@@ -43,9 +49,10 @@ pub struct AgentIdentityStatus {
     /// when it came back. Absent: it never rose so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<RiskStatus>,
-    /// `Ready`: the task runs and the certificate is good, or its pods may have one; removed when the identity is completed
-    /// or suspended. `Completed`: it is over, and why. `Stalled`: refused until a person acts.
-    /// `Reconciling`: something is awaited. `Suspended`: the credential is taken away for now.
+    /// `Ready`: the task runs and the certificate is good, or its pods may have one; removed when the
+    /// identity is completed or suspended. `Completed`: it is over, and why. `Stalled`: refused until
+    /// a person acts. `Reconciling`: something is awaited. `Suspended`: the credential is taken away
+    /// for now.
     #[serde(default)]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

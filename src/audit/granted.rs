@@ -8,8 +8,8 @@ use sqlx::Row;
 use crate::batch::signed;
 use crate::columns::text;
 use crate::error::AuditError;
-use crate::reader::Reader;
-use crate::record::{Record, Stored, select, with_stretches};
+use crate::reader::{Cursor, Reader};
+use crate::record::{Record, Stored, select, select_columns, with_stretches};
 
 /// Records in memory, beside those that are returned.
 const PAGE: u32 = 1000;
@@ -87,6 +87,52 @@ impl Reader {
             .map(Stored::parse)
             .collect::<Result<_, _>>()?;
         Ok((records, next))
+    }
+
+    /// Certificates of the identities with these UIDs that run beyond `now`: at most `limit` records
+    /// after `from`, by chain and sequence number, and where to go on; `None` at the end.
+    ///
+    /// # Errors
+    /// See [`Reader::by_serial`].
+    pub async fn certificates_page(
+        &self,
+        uids: &[&str],
+        now: Timestamp,
+        from: &Cursor,
+        limit: u32,
+    ) -> Result<(Vec<Record>, Option<Cursor>), AuditError> {
+        let sql = match self.postgres {
+            true => with_stretches!(select_columns!(
+                "FROM stretches CROSS JOIN json_array_elements_text($1::text::json) AS uids (value) \
+                 JOIN records ON seq / 4096 = stretch AND object_uid = value \
+                 WHERE not_after > $2 AND kind IN ('IdentityIssued', 'IdentityRenewed') \
+                 AND (chain, seq) > ($3, $4) ORDER BY chain, seq LIMIT $5"
+            )),
+            false => with_stretches!(select_columns!(
+                "FROM stretches CROSS JOIN json_each($1) AS uids \
+                 CROSS JOIN records ON seq / 4096 = stretch AND object_uid = uids.value \
+                 WHERE not_after > $2 AND kind IN ('IdentityIssued', 'IdentityRenewed') \
+                 AND (chain, seq) > ($3, $4) ORDER BY chain, seq LIMIT $5"
+            )),
+        };
+        let uids: Vec<String> = uids.iter().map(|it| text(it)).collect();
+        let query = sqlx::query(sql)
+            .bind(serde_json::json!(uids).to_string())
+            .bind(now.as_millisecond())
+            .bind(&from.chain)
+            .bind(signed(from.seq))
+            .bind(i64::from(limit));
+        let rows = self.answer(query.fetch_all(&self.pool)).await;
+        let rows = rows.map_err(AuditError::store("look up certificates"))?;
+        let stored: Vec<Stored> = (rows.iter().map(Stored::of).collect::<Result<_, _>>())
+            .map_err(AuditError::store("look up certificates"))?;
+        let whole = u32::try_from(stored.len()).is_ok_and(|it| it >= limit);
+        let next = stored.last().filter(|_| whole).map(|it| Cursor {
+            chain: it.chain.clone(),
+            seq: it.seq,
+        });
+        let records = stored.into_iter().map(Stored::parse);
+        Ok((records.collect::<Result<_, _>>()?, next))
     }
 
     /// Those of `uids`, of AgentIdentities and Delegations, whose end no record tells: in their order,

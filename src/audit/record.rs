@@ -34,13 +34,21 @@ pub(crate) struct Stored {
 }
 
 /// The columns of [`Stored`], in its order.
-macro_rules! select {
-    ($rest:literal) => {
+macro_rules! select_columns {
+    ($rest:expr) => {
         concat!(
             "SELECT chain, seq, time, kind, object_uid, serial, spiffe_id, digest, parent_digest, \
-             delegation_uid, owner, requester, not_after, body, hash FROM records ",
+             delegation_uid, owner, requester, not_after, body, hash ",
             $rest
         )
+    };
+}
+pub(crate) use select_columns;
+
+/// Rows of the one table, as [`Stored`] has them.
+macro_rules! select {
+    ($rest:literal) => {
+        $crate::record::select_columns!(concat!("FROM records ", $rest))
     };
 }
 pub(crate) use select;
@@ -62,13 +70,11 @@ pub(crate) use with_stretches;
 /// All records whose `$column` is `$1`, from the oldest.
 macro_rules! select_by {
     ($column:literal) => {
-        $crate::record::with_stretches!(concat!(
-            "SELECT chain, seq, time, kind, object_uid, serial, spiffe_id, digest, parent_digest, \
-             delegation_uid, owner, requester, not_after, body, hash \
-             FROM stretches CROSS JOIN records WHERE seq / 4096 = stretch AND ",
+        $crate::record::with_stretches!($crate::record::select_columns!(concat!(
+            "FROM stretches CROSS JOIN records WHERE seq / 4096 = stretch AND ",
             $column,
             " = $1 ORDER BY time, seq LIMIT 10000"
-        ))
+        )))
     };
 }
 pub(crate) use select_by;

@@ -34,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) namespace: String,
     /// How long a changed Secret takes to reach a running agent.
     pub(crate) propagation_seconds: u64,
+    /// Endpoints issue into pods.
+    pub(crate) issuing: bool,
     /// How long a watch stays open at most.
     pub(crate) watch_seconds: u32,
     /// How long a revocation list may be relied upon.

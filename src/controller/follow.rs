@@ -108,7 +108,7 @@ fn identity_changed(
                 Stage::Waiting | Stage::Live => None,
             };
             if let Some(reason) = reason {
-                ctx.revocations.revoke(new.uid(), ctx.clock.now(), reason);
+                revoke(ctx, new, reason);
             }
         }
         ctx.look_at_delegations(ctx.delegations.of_agent(key));
@@ -121,9 +121,8 @@ fn identity_changed(
         .zip(old)
         .is_some_and(|(new, old)| new.uid() == old.uid());
     if let Some(old) = old.filter(|_| !same) {
-        let reason = RevocationReason::CessationOfOperation;
         let now = ctx.clock.now();
-        ctx.revocations.revoke(old.uid(), now, reason);
+        revoke(ctx, old, RevocationReason::CessationOfOperation);
         let record = || crate::identity::deletion_record(&old.unpack()?, now);
         if let Some(record) = Some(())
             .filter(|()| ctx.gate.leads())
@@ -144,6 +143,15 @@ fn identity_changed(
             ctx.look_at_orphan(&secret, Urgency::Retire);
         }
         ctx.look_at_all(ctx.index.of_secret(&secret));
+    }
+}
+
+/// Whatever it holds goes into the lists: from memory, and what its pods hold from the audit log.
+fn revoke(ctx: &Context, identity: &Object, reason: RevocationReason) {
+    let uid = identity.uid();
+    ctx.revocations.revoke(uid, ctx.clock.now(), reason);
+    if identity.in_pods() && ctx.gate.leads() {
+        ctx.revocations.look_up(uid.clone()); // a take-over reads all of it
     }
 }
 

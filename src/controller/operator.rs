@@ -62,6 +62,8 @@ pub struct Settings {
     pub namespace: String,
     /// Where credentials may be written as Secrets; `None` for every namespace.
     pub secret_namespaces: Option<Vec<String>>,
+    /// Endpoints issue into pods: without them nothing of delivery `Workload` is ready.
+    pub issuing: bool,
     /// How many objects are worked on at once.
     pub workers: usize,
     /// Where `/healthz`, `/readyz` and `/metrics` are served, in plain HTTP.
@@ -307,6 +309,7 @@ fn context(
             metrics,
             namespace: settings.namespace.clone(),
             propagation_seconds: settings.propagation_seconds,
+            issuing: settings.issuing,
             watch_seconds: settings.watch_seconds,
             revocation_seconds: settings.revocation_seconds,
             audit,
@@ -381,6 +384,8 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
         }
         let c = Arc::clone(&ctx);
         team.spawn(async move { crate::revocation::follow(&c).await });
+        let c = Arc::clone(&ctx);
+        team.spawn(async move { crate::revocation::follow_pods(&c).await });
         let c = Arc::clone(&ctx);
         team.spawn(async move {
             if recalled.is_err() {

@@ -66,8 +66,10 @@ pub struct CurrentCertificate {
 /// Which of the certificates that pods hold count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct InPods {
-    /// Those that were issued later: the agent was suspended until then.
-    pub issued_after: Option<Timestamp>,
+    /// May its pods get one now? Who vouches for the agent without showing one needs that.
+    pub issuable: bool,
+    /// Those that were issued then or later: the agent was suspended until then.
+    pub issued_since: Option<Timestamp>,
 }
 
 /// May an identity act?

@@ -234,7 +234,6 @@ mod tests {
             spiffe_id: Some("spiffe://example.org/a".to_owned()),
             task_uid: None,
             certificate: None,
-            in_pods: false,
             desired,
             risk: state.map(|(state, score)| api::RiskStatus {
                 state,

@@ -160,7 +160,6 @@ pub async fn run(
         watch_metrics,
         changes: Arc::clone(&changes),
         domains: Mutex::default(),
-        clock: clock.clone(),
         taken: Mutex::default(),
         by_pods: settings.falco_token.is_some(),
         pods: Pods::default(),

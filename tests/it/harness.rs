@@ -53,7 +53,7 @@ impl World {
                     plane: Plane::Shared(shared().await.unwrap()),
                 };
                 world.furnish().await;
-                let operator = world.operator("shared", &["--secret-namespaces", "*"]);
+                let operator = world.operator("shared", &["--secret-namespaces", "*", "--issuing"]);
                 // It ends with this process, which drops no statics.
                 world.plane().watch(Some(operator.pid())).unwrap();
                 (world, operator)

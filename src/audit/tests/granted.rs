@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fixture::{CHAIN, Place, Running, at, entry, hop, issued, settings};
 use super::postgres_server::Server;
-use crate::{Entry, Kind, Reader};
+use crate::{Cursor, Entry, Kind, Reader};
 
 async fn filled(url: &str) -> Running {
     let running = Running::start(settings(url, "a")).await;
@@ -49,6 +49,7 @@ async fn is_found(reader: &Reader) {
         }
         assert_eq!(seqs, expected, "{limit} at a time");
     }
+    certificates_are_found(reader).await;
     let uids = [
         "uid-5", "uid-4", "uid-3", "uid-31", "none\0", "it's", "uid-4",
     ];
@@ -58,6 +59,29 @@ async fn is_found(reader: &Reader) {
     let many: Vec<String> = (1..=2500).map(|it| format!("uid-{it}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     assert_eq!(reader.without_end(&many).await.unwrap().len(), 2497);
+}
+
+async fn certificates_are_found(reader: &Reader) {
+    let mut uids: Vec<String> = (10..=15).map(|it| format!("uid-{it}")).collect();
+    uids.extend(["none\0".to_owned(), "it's".to_owned(), "uid-30".to_owned()]);
+    let uids: Vec<&str> = uids.iter().map(String::as_str).collect();
+    for limit in [1, 2, 4, 100] {
+        let (mut seqs, mut from) = (Vec::new(), Some(Cursor::default()));
+        while let Some(after) = from {
+            let page = reader.certificates_page(&uids, at(501), &after, limit);
+            let (records, next) = page.await.unwrap();
+            assert!(records.len() <= usize::try_from(limit).unwrap());
+            seqs.extend(records.iter().map(|it| it.position.seq));
+            from = next;
+        }
+        assert_eq!(seqs, [12, 13, 14, 15], "{limit} at a time");
+    }
+    let from = Cursor::default();
+    let (none, _) = reader
+        .certificates_page(&[], at(501), &from, 9)
+        .await
+        .unwrap();
+    assert!(none.is_empty());
 }
 
 #[tokio::test]

@@ -455,11 +455,9 @@ fn told(
         info!(identity = %key, reason = reason.unwrap_or_default(), "identity is over");
         let reason = RevocationReason::CessationOfOperation;
         ctx.revocations.revoke(&uid.as_str().into(), now, reason);
-        in_pods(ctx, seen);
     } else if newly("Suspended") {
         let reason = RevocationReason::CertificateHold;
         ctx.revocations.revoke(&uid.as_str().into(), now, reason);
-        in_pods(ctx, seen);
         record = record::changed(seen, status, Kind::IdentitySuspended);
     } else if newly("Stalled") && seen.domain != DomainSeen::Missing {
         // A trust domain that there isn't has no log.
@@ -471,13 +469,6 @@ fn told(
     }
     if let Some(record) = record {
         ctx.audit.later(record);
-    }
-}
-
-/// What its pods hold is known to the audit log alone.
-fn in_pods(ctx: &Context, seen: &Observed) {
-    if seen.identity.delivery == Delivery::Workload {
-        ctx.revocations.outdated();
     }
 }
 

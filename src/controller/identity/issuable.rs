@@ -72,6 +72,12 @@ pub(crate) fn issuable(seen: &Observed) -> Result<Issue, Obstacle> {
     }
     owner_allows(seen)?;
     match &seen.credential {
+        CredentialSeen::NotEnabled if identity.delivery == Delivery::Workload => {
+            return refuse(
+                "IssuingNotEnabled",
+                "nobody issues certificates into pods here: run `countersign issue` and start the operator with --issuing, or use delivery Secret or Request".to_owned(),
+            );
+        }
         CredentialSeen::NotEnabled => {
             return refuse(
                 "SecretsNotEnabled",

@@ -231,7 +231,9 @@ fn credential(
 ) -> CredentialSeen {
     let name = match &identity.delivery {
         Delivery::Secret { name } => name,
-        Delivery::Request { .. } | Delivery::Workload => {
+        Delivery::Workload if ctx.issuing => return CredentialSeen::Missing,
+        Delivery::Workload => return CredentialSeen::NotEnabled,
+        Delivery::Request { .. } => {
             let live = recorded
                 .certificate
                 .as_ref()

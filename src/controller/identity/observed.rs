@@ -154,6 +154,10 @@ pub(crate) struct Recorded {
     pub(crate) deadline: Option<Timestamp>,
     /// The SPIFFE ID of what its pods may have, for delivery `Workload`.
     pub(crate) offered: Option<String>,
+    /// Of those, the ones that were issued before don't count: it was suspended until then.
+    pub(crate) resumed: Option<Timestamp>,
+    /// It is suspended, and its status says so.
+    pub(crate) suspended: bool,
     /// The last certificate, also when it is over.
     pub(crate) certificate: Option<Certificate>,
     /// The Secret as it was last written.
@@ -287,7 +291,8 @@ pub(crate) struct Authority {
 pub(crate) enum CredentialSeen {
     /// The watch has just begun.
     NotYet,
-    /// Secrets of this namespace aren't among those that the operator may write.
+    /// Secrets of this namespace aren't among those that the operator may write, or nobody issues
+    /// into pods.
     NotEnabled,
     /// The API server doesn't let the operator see or write them: its answer.
     Forbidden(String),

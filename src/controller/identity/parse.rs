@@ -112,6 +112,8 @@ pub(crate) fn recorded(object: &api::AgentIdentity) -> Recorded {
             None => status.spiffe_id.clone(),
             Some(_) => None,
         },
+        resumed: time_from(status.resumed_time.as_ref()),
+        suspended: crate::condition::is_true(&status.conditions, "Suspended"),
         certificate: status.certificate.as_ref().map(|certificate| Certificate {
             spiffe_id: status.spiffe_id.clone().unwrap_or_default(),
             serial_number: certificate.serial_number.clone(),
@@ -165,6 +167,7 @@ pub(crate) fn status(
         }),
         first_issue_time: plan.first_issue.map(Time),
         deadline_time: plan.deadline.map(Time),
+        resumed_time: plan.resumed.map(Time),
         secret: plan.secret.as_ref().map(|secret| api::SecretStatus {
             name: secret.name.clone(),
             uid: secret.uid.clone(),

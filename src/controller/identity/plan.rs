@@ -70,6 +70,8 @@ pub(crate) struct Status {
     pub(crate) deadline: Option<Timestamp>,
     /// The SPIFFE ID of what its pods may have, for delivery `Workload`.
     pub(crate) offered: Option<String>,
+    /// Of those, the ones that were issued before don't count.
+    pub(crate) resumed: Option<Timestamp>,
     pub(crate) certificate: Option<Certificate>,
     pub(crate) secret: Option<SecretVersion>,
     pub(crate) bundle_sequence: Option<i64>,
@@ -199,6 +201,7 @@ fn suspend(seen: &Observed, why: Condition) -> Plan {
             certificate: ended_certificate(seen),
             secret: None,
             bundle_sequence: None,
+            resumed: seen.recorded.resumed,
             conditions: vec![why],
             ..same(seen)
         }),
@@ -458,11 +461,21 @@ fn same(seen: &Observed) -> Status {
         first_issue: begun(seen),
         deadline: deadline(seen),
         offered: recorded.offered.clone(),
+        resumed: resumed(seen),
         certificate: recorded.certificate.clone(),
         secret: recorded.secret.clone(),
         bundle_sequence: held_bundle(seen),
         conditions: Vec::new(),
     }
+}
+
+/// From when on certificates in pods count: those of before a suspension, which nobody can take
+/// away, don't. To the second, as a certificate tells when it was issued.
+fn resumed(seen: &Observed) -> Option<Timestamp> {
+    if seen.recorded.suspended && seen.recorded.offered.is_some() {
+        return Some(after(seen.now, 1));
+    }
+    seen.recorded.resumed
 }
 
 /// When its time is up: nothing before the first issue. A cap that was lowered since counts, but

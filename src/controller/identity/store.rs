@@ -1,6 +1,6 @@
 //! The identities in memory.
 
-use countersign_api::AgentIdentity;
+use countersign_api::{AgentIdentity, Delivery};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use tracing::error;
@@ -23,6 +23,10 @@ pub(crate) struct Object {
     version: Box<str>,
     created: Timestamp,
     stage: Stage,
+    /// Its pods hold certificates that nobody recorded in its status.
+    in_pods: bool,
+    /// Those that were issued before don't count.
+    resumed: Option<Timestamp>,
     /// Of the certificate that will be renewed.
     live_until: Option<Timestamp>,
     /// Of the bundle in its Secret, and until when that lives.
@@ -58,6 +62,8 @@ impl Object {
             version: object.resource_version().unwrap_or_default().into(),
             created: parse::created(&object),
             stage: Stage::of(&object),
+            in_pods: object.spec.credential.delivery == Delivery::Workload,
+            resumed: status.and_then(|it| Some(it.resumed_time.as_ref()?.0)),
             live_until: certificate
                 .filter(|certificate| certificate.renewal_time.is_some())
                 .map(|certificate| certificate.not_after.0),
@@ -88,6 +94,16 @@ impl Object {
         self.stage
     }
 
+    /// Do its pods hold certificates that its status doesn't tell of?
+    pub(crate) fn in_pods(&self) -> bool {
+        self.in_pods
+    }
+
+    /// Those of before don't count.
+    pub(crate) fn resumed(&self) -> Option<Timestamp> {
+        self.resumed
+    }
+
     /// When its certificate ends, if it has one that will be renewed.
     pub(crate) fn live_until(&self) -> Option<Timestamp> {
         self.live_until
@@ -105,10 +121,7 @@ impl Object {
             .status
             .as_ref()
             .is_some_and(|status| condition::is_true(&status.conditions, "Completed"));
-        let secret = matches!(
-            object.spec.credential.delivery,
-            countersign_api::Delivery::Secret
-        );
+        let secret = matches!(object.spec.credential.delivery, Delivery::Secret);
         Some(Links {
             uid: self.uid.clone(),
             kind: KindKey::new(&object.spec.task_ref.group, &object.spec.task_ref.resource),

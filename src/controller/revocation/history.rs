@@ -26,8 +26,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 const PAGE: u32 = 1000;
 /// How long until then.
 const AGAIN: Duration = Duration::from_secs(2);
-/// Many end at once, and issuing endpoints hear of it a moment later: the log is read once for all.
-const SETTLE: Duration = Duration::from_secs(1);
 /// What was granted so lately may be newer than a watch that hangs: the API server is asked.
 const RECENT: SignedDuration = SignedDuration::from_secs(180);
 
@@ -39,7 +37,6 @@ pub(crate) async fn follow(ctx: &Context) {
             Ok(Ok(())) => {
                 ctx.revocations.set_complete(true);
                 ctx.revocations.until_outdated().await;
-                sleep(SETTLE).await;
             }
             Ok(Err(why)) => {
                 warn!("can't read the audit log, so that revocation lists wait: {why}");
@@ -51,7 +48,7 @@ pub(crate) async fn follow(ctx: &Context) {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum ReloadError {
+pub(super) enum ReloadError {
     #[error(transparent)]
     Audit(#[from] AuditError),
     #[error(transparent)]
@@ -104,7 +101,7 @@ async fn reload(ctx: &Context) -> Result<(), ReloadError> {
 }
 
 /// Takes a certificate in; says how its identity ended, if it did.
-async fn issued(
+pub(super) async fn issued(
     ctx: &Context,
     entry: &Entry,
     now: Timestamp,
@@ -123,7 +120,15 @@ async fn issued(
         return Ok(None);
     }
     let known = ctx.index.with_uid(uid);
-    let stage = match known.and_then(|key| ctx.identities.get(&key)) {
+    let object = known.and_then(|key| ctx.identities.get(&key));
+    if let Some(object) = &object
+        && object.resumed().is_some_and(|resumed| entry.time < resumed)
+    {
+        let hold = RevocationReason::CertificateHold;
+        ctx.revocations.revoke_certificate(certificate, now, hold);
+        return Ok(None);
+    }
+    let stage = match object {
         Some(object) => Some(object.stage()),
         None => live_identity(ctx, entry, now).await?,
     };

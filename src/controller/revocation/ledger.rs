@@ -46,6 +46,9 @@ pub(crate) struct Revocations {
     /// Everything that ended before this process led is known: lists may be signed.
     complete: AtomicBool,
     read_again: Notify,
+    /// Identities whose pods may hold what only the audit log knows.
+    in_pods: Mutex<Vec<Uid>>,
+    look_up: Notify,
 }
 
 impl Revocations {
@@ -83,6 +86,41 @@ impl Revocations {
             };
             revoked.entry(certificate.serial_number).or_insert(entry);
         }
+    }
+
+    /// This one certificate doesn't count any more.
+    pub(crate) fn revoke_certificate(&self, it: Issued, at: Timestamp, reason: RevocationReason) {
+        let entry = RevokedCertificate {
+            trust_domain: self.names.shared(&it.trust_domain),
+            authority: self.names.shared(&it.authority),
+            at,
+            not_after: it.not_after,
+            reason,
+        };
+        self.revoked.lock().entry(it.serial_number).or_insert(entry);
+    }
+
+    /// The pods of this identity hold certificates that were issued without a word here, and it was
+    /// stopped: they are to be looked up.
+    pub(crate) fn look_up(&self, identity: Uid) {
+        self.in_pods.lock().push(identity);
+        self.look_up.notify_one();
+    }
+
+    /// Returns what is to be looked up, when there is something.
+    pub(crate) async fn to_look_up(&self) -> Vec<Uid> {
+        loop {
+            let uids = self.take_look_ups();
+            if !uids.is_empty() {
+                return uids;
+            }
+            self.look_up.notified().await;
+        }
+    }
+
+    /// What is to be looked up by now.
+    pub(crate) fn take_look_ups(&self) -> Vec<Uid> {
+        std::mem::take(&mut *self.in_pods.lock())
     }
 
     /// Is the certificate with this serial number revoked?

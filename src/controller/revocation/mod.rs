@@ -12,11 +12,13 @@
 //! restarts and leaders too.
 
 mod history;
+mod in_pods;
 mod ledger;
 mod lists;
 mod server;
 
 pub(crate) use history::follow;
+pub(crate) use in_pods::follow as follow_pods;
 pub(crate) use ledger::{Issued, Revocations};
 pub(crate) use lists::Lists;
 pub(crate) use server::serve;

@@ -61,14 +61,19 @@ impl Seen {
         question: &Question,
         now: Timestamp,
     ) -> Result<(), Denial> {
-        if principal.identity.in_pods.is_some() {
+        if let Some(in_pods) = principal.identity.in_pods {
             return match self.freshness {
-                Freshness::Stale(age) if question.certificate.is_none() => deny(
+                _ if question.certificate.is_some() => Ok(()),
+                Freshness::Stale(age) => deny(
                     Reason::NotReady,
                     format!(
                         "the facts of this decision point are {} s old, and the agent's certificate wasn't shown",
                         age.as_secs()
                     ),
+                ),
+                _ if !in_pods.issuable => deny(
+                    Reason::AgentNotReady,
+                    "the agent's certificate wasn't shown, and its pods get none: see its conditions",
                 ),
                 _ => Ok(()),
             };
@@ -115,8 +120,8 @@ pub(crate) fn check_not_before_suspension(
     identity: &Identity,
     shown: &Shown,
 ) -> Result<(), Denial> {
-    let resumed = identity.in_pods.and_then(|it| it.issued_after);
-    match resumed.filter(|resumed| shown.issued_at() <= *resumed) {
+    let resumed = identity.in_pods.and_then(|it| it.issued_since);
+    match resumed.filter(|resumed| shown.issued_at() < *resumed) {
         Some(resumed) => deny(
             Reason::CertificateRevoked,
             format!("the agent was suspended until {resumed}, and its certificate is of before"),

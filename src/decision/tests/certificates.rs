@@ -243,12 +243,15 @@ fn a_leaf_below_an_intermediate_counts_while_the_bundle_has_it() {
 #[test]
 fn of_what_pods_hold_any_good_certificate_counts_that_is_of_after_a_suspension() {
     let bed = Bed::new();
-    let in_pods = |issued_after| IdentityFacts {
+    let in_pods = |issuable, issued_since| IdentityFacts {
         certificate: None,
-        in_pods: Some(InPods { issued_after }),
+        in_pods: Some(InPods {
+            issuable,
+            issued_since,
+        }),
         ..identity(1)
     };
-    bed.world().put_identity(in_pods(None));
+    bed.world().put_identity(in_pods(true, None));
     let vouched = Question {
         certificate: None,
         ..bed.question(1)
@@ -269,11 +272,16 @@ fn of_what_pods_hold_any_good_certificate_counts_that_is_of_after_a_suspension()
     // Another one at the same time: two pods, or a renewal.
     let second = bed.issue(&agent(1), after(5), 600);
     assert_eq!(ask(Some(second), after(6)), Reason::Permitted);
-    // It was suspended, and came back ten seconds in.
-    bed.world().put_identity(in_pods(Some(after(10))));
+    // It was suspended, and came back eleven seconds in.
+    bed.world().put_identity(in_pods(true, Some(after(11))));
     assert_eq!(ask(Some(first), after(11)), Reason::CertificateRevoked);
     let third = bed.issue(&agent(1), after(11), 600);
+    assert_eq!(ask(Some(third.clone()), after(12)), Reason::Permitted);
+    // While nothing is issued, what is out there counts until it ends, and nobody can vouch for more.
+    bed.world().put_identity(in_pods(false, Some(after(11))));
     assert_eq!(ask(Some(third), after(12)), Reason::Permitted);
+    assert_eq!(ask(None, after(12)), Reason::AgentNotReady);
+    bed.world().put_identity(in_pods(true, Some(after(11))));
     // With old facts only what is shown can be told to be good.
     bed.world().set_rules(Rules {
         stale_until_expiry: true,

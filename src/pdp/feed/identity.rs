@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use countersign_api as api;
 use countersign_decision::{CurrentCertificate, IdentityFacts, IdentityState, InPods};
-use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::handed::Handed;
@@ -18,8 +17,6 @@ pub(crate) struct Seen {
     pub(crate) spiffe_id: Option<String>,
     pub(crate) task_uid: Option<String>,
     pub(crate) certificate: Option<CurrentCertificate>,
-    /// Its pods hold its certificates, which nobody recorded.
-    pub(crate) in_pods: bool,
     /// What a person wants.
     pub(crate) desired: api::DesiredState,
     /// What was written of its risk last.
@@ -44,7 +41,6 @@ pub(crate) fn reduce(object: &api::AgentIdentity) -> Option<Seen> {
         spiffe_id: status.and_then(|it| it.spiffe_id.clone()),
         task_uid: status.and_then(|it| it.task.as_ref()?.uid.clone()),
         certificate: status.and_then(certificate),
-        in_pods: in_pods(object),
         desired: object.spec.desired_state,
         risk: status.and_then(|it| it.risk.clone()),
         facts: facts(object, &uid, state).map(Handed::new),
@@ -52,15 +48,9 @@ pub(crate) fn reduce(object: &api::AgentIdentity) -> Option<Seen> {
     })
 }
 
-/// What identities held that were stopped, by UID.
+/// The certificates of identities that may not act now, by UID.
 #[derive(Debug, Default)]
-pub(crate) struct Taken {
-    /// Certificates of those that may not act now.
-    certificates: HashMap<String, CurrentCertificate>,
-    /// Since when those may act again whose pods hold certificates that nobody recorded; `None`: they
-    /// may not.
-    in_pods: HashMap<String, Option<Timestamp>>,
-}
+pub(crate) struct Taken(HashMap<String, CurrentCertificate>);
 
 impl Taken {
     /// The certificate that counts no more: of an identity that is back with another one. One that is
@@ -69,42 +59,38 @@ impl Taken {
         &mut self,
         old: Option<&Seen>,
         new: Option<&Seen>,
-        now: Timestamp,
     ) -> Option<CurrentCertificate> {
         let active = |it: &&Seen| it.state == IdentityState::Active;
         let same = |it: &Seen| new.is_some_and(|new| new.uid == it.uid);
         if let Some(old) = old {
             if !same(old) {
-                // Gone, and so is its SPIFFE ID.
-                self.certificates.remove(&old.uid);
-                self.in_pods.remove(&old.uid);
+                self.0.remove(&old.uid); // gone, and so is its SPIFFE ID
             } else if active(&old) && new.filter(active).is_none() {
                 let certificate = old.certificate.clone();
-                self.certificates
-                    .extend(certificate.map(|it| (old.uid.clone(), it)));
-                if old.in_pods {
-                    self.in_pods.insert(old.uid.clone(), None);
-                }
+                self.0.extend(certificate.map(|it| (old.uid.clone(), it)));
             }
         }
         let back = new.filter(active)?;
-        if let Some(since @ None) = self.in_pods.get_mut(&back.uid) {
-            *since = Some(now);
-        }
-        let before = self.certificates.remove(&back.uid)?;
+        let before = self.0.remove(&back.uid)?;
         let kept = back.certificate.as_ref() == Some(&before);
         (!kept).then_some(before)
     }
+}
 
-    /// When the identity was seen to be back, whose pods hold certificates that nobody recorded: those
-    /// of before don't count.
-    pub(crate) fn resumed(&self, uid: &str) -> Option<Timestamp> {
-        self.in_pods.get(uid).copied().flatten()
+fn is_in_pods(object: &api::AgentIdentity) -> bool {
+    object.spec.credential.delivery == api::Delivery::Workload
+}
+
+fn in_pods(status: &api::AgentIdentityStatus) -> InPods {
+    InPods {
+        issuable: is_true(status, "Ready"),
+        issued_since: status.resumed_time.as_ref().map(|it| it.0),
     }
 }
 
-fn in_pods(object: &api::AgentIdentity) -> bool {
-    object.spec.credential.delivery == api::Delivery::Workload
+fn is_true(status: &api::AgentIdentityStatus, kind: &str) -> bool {
+    let mut conditions = status.conditions.iter();
+    conditions.any(|it| it.type_ == kind && it.status == "True")
 }
 
 fn facts(object: &api::AgentIdentity, uid: &str, state: IdentityState) -> Option<IdentityFacts> {
@@ -128,7 +114,7 @@ fn facts(object: &api::AgentIdentity, uid: &str, state: IdentityState) -> Option
         attributes: spec.attributes.clone(),
         state,
         certificate: certificate(status),
-        in_pods: in_pods(object).then(InPods::default),
+        in_pods: is_in_pods(object).then(|| in_pods(status)),
         deadline: status.deadline_time.as_ref().map(|it| it.0),
     })
 }
@@ -148,10 +134,6 @@ fn state(object: &api::AgentIdentity) -> IdentityState {
     let Some(status) = &object.status else {
         return IdentityState::Pending;
     };
-    let is_true = |kind: &str| {
-        let mut conditions = status.conditions.iter();
-        conditions.any(|it| it.type_ == kind && it.status == "True")
-    };
     let over = (status.task.as_ref())
         .and_then(|it| it.outcome)
         .is_some_and(|it| it != api::TaskOutcome::Running);
@@ -159,14 +141,71 @@ fn state(object: &api::AgentIdentity) -> IdentityState {
     if object.metadata.deletion_timestamp.is_some()
         || desired == api::DesiredState::Revoked
         || over
-        || is_true("Completed")
+        || is_true(status, "Completed")
     {
         IdentityState::Ended
-    } else if desired == api::DesiredState::Suspended || risky || is_true("Suspended") {
+    } else if desired == api::DesiredState::Suspended || risky || is_true(status, "Suspended") {
         IdentityState::Suspended
-    } else if status.certificate.is_some() || in_pods(object) && status.spiffe_id.is_some() {
+    } else if status.certificate.is_some() || is_in_pods(object) && status.spiffe_id.is_some() {
         IdentityState::Active
     } else {
         IdentityState::Pending
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test should panic")]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn in_pods(status: &Value) -> IdentityFacts {
+        let object = json!({
+            "apiVersion": "countersign.dev/v1alpha1",
+            "kind": "AgentIdentity",
+            "metadata": {"name": "reader", "namespace": "finance", "uid": "identity-1"},
+            "spec": {
+                "taskRef": {"group": "batch", "resource": "jobs", "name": "work"},
+                "ownerRef": {"name": "alice"},
+                "trustDomainRef": {"name": "example.org"},
+                "grants": [{"actions": ["read"], "resources": ["ledger/*"]}],
+                "credential": {"delivery": "Workload"},
+            },
+            "status": status,
+        });
+        let object = serde_json::from_value(object).unwrap();
+        reduce(&object).unwrap().facts.unwrap().take().unwrap()
+    }
+
+    #[test]
+    fn of_what_is_issued_in_pods_the_status_says_whether_and_since_when() {
+        let id = "spiffe://example.org/ns/finance/agent/reader/task/t/identity-1";
+        let condition = |kind: &str, status: &str| {
+            json!([{"type": kind, "status": status, "reason": "R", "message": "",
+                    "lastTransitionTime": "2027-01-15T08:00:00Z"}])
+        };
+        let ready = in_pods(&json!({"spiffeID": id, "conditions": condition("Ready", "True")}));
+        assert_eq!(ready.state, IdentityState::Active);
+        let expected = InPods {
+            issuable: true,
+            issued_since: None,
+        };
+        assert_eq!((ready.in_pods, ready.certificate), (Some(expected), None));
+
+        // Refused since: what its pods hold counts on, and nobody may vouch for it.
+        let refused = in_pods(&json!({"spiffeID": id, "conditions": condition("Ready", "False")}));
+        assert_eq!(refused.state, IdentityState::Active);
+        assert!(!refused.in_pods.unwrap().issuable);
+
+        let stopped =
+            in_pods(&json!({"spiffeID": id, "conditions": condition("Suspended", "True")}));
+        assert_eq!(stopped.state, IdentityState::Suspended);
+
+        let resumed = "2027-01-15T08:00:01Z";
+        let back = in_pods(&json!({"spiffeID": id, "resumedTime": resumed,
+                                   "conditions": condition("Ready", "True")}));
+        let since = back.in_pods.unwrap().issued_since.unwrap();
+        assert_eq!(since.to_string(), resumed);
     }
 }

@@ -24,7 +24,7 @@ use arc_swap::ArcSwap;
 use countersign_api as api;
 use countersign_decision::{Engine, Feed as _, Freshness, HopFacts, OwnerFacts, Rules};
 use countersign_runtime::{
-    Clients, Clock, ObjectKey, Store, Supervisor, WatchMetrics, WatchProgress, watch_into,
+    Clients, ObjectKey, Store, Supervisor, WatchMetrics, WatchProgress, watch_into,
 };
 use jiff::SignedDuration;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -84,8 +84,7 @@ pub(crate) struct Feed {
     pub(crate) changes: Arc<watch::Sender<u64>>,
     /// Held while a trust domain is put together.
     pub(crate) domains: Mutex<()>,
-    pub(crate) clock: Clock,
-    /// What those held who may not act now.
+    /// Certificates of those who may not act now.
     pub(crate) taken: Mutex<identity::Taken>,
     /// Does somebody name agents by their pods?
     pub(crate) by_pods: bool,
@@ -223,8 +222,7 @@ impl Feed {
 
     fn identity_changed(&self, old: Option<&identity::Seen>, new: Option<&identity::Seen>) {
         let world = self.engine.world();
-        let taken = (self.taken.lock()).changed(old, new, self.clock.now());
-        if let Some(taken) = taken {
+        if let Some(taken) = self.taken.lock().changed(old, new) {
             world.revoke_serial(&taken.serial_number, taken.not_after);
         }
         if self.by_pods {
@@ -243,10 +241,7 @@ impl Feed {
         {
             world.remove_identity(&old.uid);
         }
-        if let Some(mut facts) = new.and_then(|it| it.facts.as_ref()?.take()) {
-            if let Some(in_pods) = &mut facts.in_pods {
-                in_pods.issued_after = self.taken.lock().resumed(&facts.uid);
-            }
+        if let Some(facts) = new.and_then(|it| it.facts.as_ref()?.take()) {
             world.put_identity(facts);
         }
         self.changed();

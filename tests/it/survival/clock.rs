@@ -89,6 +89,7 @@ impl Running {
         let settings = Settings {
             namespace: "countersign-system".to_owned(),
             secret_namespaces: None,
+            issuing: false,
             workers: 8,
             listen: None,
             propagation_seconds: 120,

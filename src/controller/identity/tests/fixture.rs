@@ -249,6 +249,8 @@ pub(super) fn recorded(status: &Status) -> Recorded {
             None => status.offered.clone(),
             Some(_) => None,
         },
+        resumed: status.resumed,
+        suspended: status.conditions.iter().any(|it| it.kind == "Suspended"),
         certificate: status.certificate.clone(),
         secret: status.secret.clone(),
         bundle_sequence: status.secret.as_ref().and(status.bundle_sequence),

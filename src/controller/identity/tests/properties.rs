@@ -98,6 +98,8 @@ fn recorded() -> impl Strategy<Value = Recorded> {
             first_issue: fields.4,
             deadline: fields.5,
             offered: None,
+            resumed: None,
+            suspended: false,
             certificate: fields.6,
             bundle_sequence: fields.7.as_ref().and(fields.8),
             secret: fields.7,

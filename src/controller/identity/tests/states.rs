@@ -664,6 +664,16 @@ fn what_pods_may_have_is_told_once_and_ends_as_everything_does() {
 
     let refused = plan(&with(seen.clone(), |it| it.domain = DomainSeen::Missing));
     assert_eq!(said(&refused)[0].2, "UnknownTrustDomain");
+    let nobody_issues = plan(&with(seen.clone(), |it| {
+        it.credential = CredentialSeen::NotEnabled;
+    }));
+    assert_says(
+        &nobody_issues,
+        &[
+            ("Ready", false, "IssuingNotEnabled"),
+            ("Stalled", true, "IssuingNotEnabled"),
+        ],
+    );
 
     let over = plan(&with(seen.clone(), |it| {
         it.task = found("task-1", TaskState::Succeeded);
@@ -671,4 +681,26 @@ fn what_pods_may_have_is_told_once_and_ends_as_everything_does() {
     assert_eq!(over.status.unwrap().offered, Some(id));
     seen.now = seen.recorded.deadline.unwrap();
     assert_eq!(said(&plan(&seen))[0].2, "DeadlineExceeded");
+}
+
+#[test]
+fn what_pods_got_before_a_suspension_counts_no_more_however_the_identity_comes_back() {
+    let mut seen = with(fresh(), |it| it.identity.delivery = Delivery::Workload);
+    let first = plan(&seen);
+    assert_eq!(apply(&mut seen, &first, "").unwrap().resumed, None);
+
+    let stopped = plan(&with(seen.clone(), suspend));
+    apply(&mut seen, &stopped, "");
+    seen.now = at(20) + SignedDuration::from_millis(1);
+    let back = plan(&seen);
+    assert_says(&back, &[("Ready", true, "Issuable")]);
+    assert_eq!(back.status.unwrap().resumed, Some(at(21)));
+
+    // By way of a refusal, and then for good.
+    let refused = plan(&with(seen.clone(), |it| it.domain = DomainSeen::Missing));
+    let status = apply(&mut seen, &refused, "").unwrap();
+    assert_eq!(status.resumed, Some(at(21)));
+    seen.now = at(40);
+    let back = plan(&seen);
+    assert_eq!(back.status.unwrap().resumed, Some(at(21)));
 }
