@@ -9,6 +9,7 @@
 //! PodCertificateRequests for its signer.
 
 mod desk;
+pub mod oidc;
 pub mod pod_certificate;
 
 pub use desk::{IssuedX509, Lifetime, PodRef, Reason, Refused, X509Desk};

@@ -73,7 +73,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
         ],
     ),
     ("issuing", &[]),
-    ("issuer", &["authority", "runtime"]),
+    ("issuer", &["authority", "jwtsvid", "runtime"]),
     ("cli", &["core", "api", "authority", "statement", "audit"]),
     ("testbed", &[]),
     (
