@@ -2,6 +2,7 @@
 
 mod args;
 mod decide;
+mod issue;
 mod print;
 mod run;
 
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run(arguments) => run::run(*arguments),
         Command::Decide(arguments) => decide::run(*arguments),
+        Command::Issue(arguments) => issue::run(*arguments),
         Command::Crds => print::crds(),
         Command::Taskkinds => print::task_kinds(),
         Command::Completion { shell } => print::completion(shell),

@@ -73,7 +73,19 @@ const LAYERS: [(&str, &[&str]); 21] = [
         ],
     ),
     ("issuing", &[]),
-    ("issuer", &["authority", "jwtsvid", "runtime"]),
+    (
+        "issuer",
+        &[
+            "core",
+            "api",
+            "authority",
+            "statement",
+            "audit",
+            "runtime",
+            "issuing",
+            "jwtsvid",
+        ],
+    ),
     ("cli", &["core", "api", "authority", "statement", "audit"]),
     ("testbed", &[]),
     (
@@ -93,7 +105,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
 ];
 
 /// What the root package may name: everything that isn't for development only.
-const ROOT: [&str; 5] = ["api", "tasks", "runtime", "controller", "pdp"];
+const ROOT: [&str; 6] = ["api", "tasks", "runtime", "controller", "pdp", "issuer"];
 
 /// For development only: nothing that ships may name them.
 const DEVELOPMENT: [&str; 2] = ["testbed", "bench"];

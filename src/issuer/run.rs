@@ -1,0 +1,162 @@
+//! Puts everything together and keeps it running.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_audit::Log;
+use countersign_issuing::IssuerServer;
+use countersign_runtime::{
+    Candidate, Check, Clients, Health, Leadership, Supervisor, TaskEnded, WatchMetrics,
+    WatchProgress,
+};
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tracing::info;
+
+use crate::chain::Chains;
+use crate::feed::{Feed, Freshness, Watching};
+use crate::issue::Desk;
+use crate::metrics::Metrics;
+use crate::pod_certificate::{LEASE, PodCertificateMetrics, PodCertificates};
+use crate::server::{Own, Server};
+use crate::service::Service;
+use crate::settings::Settings;
+use crate::token::{Keys, Tokens};
+
+/// How long a stopping process may take to write down what it issued.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Why an issuing endpoint ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IssueError {
+    /// The API server can't be reached or refuses.
+    #[error("can't start: {0}")]
+    Start(#[from] kube::Error),
+    /// An address can't be had.
+    #[error("can't listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The audit log's settings can't be.
+    #[error("{0}: see --audit and --audit-writer")]
+    Audit(#[from] countersign_audit::AuditError),
+    /// A part that must run for ever ended.
+    #[error(transparent)]
+    Ended(#[from] TaskEnded),
+}
+
+/// Runs an issuing endpoint until `stop` is done.
+///
+/// # Errors
+/// It can't start, or a part of it ended.
+pub async fn run(
+    config: kube::Config,
+    settings: Settings,
+    stop: impl Future,
+) -> Result<(), IssueError> {
+    let mut registry = Registry::with_prefix("countersign");
+    let progress = WatchProgress::new();
+    let watch_metrics = WatchMetrics::register(&mut registry);
+    let metrics = Metrics::register(&mut registry);
+    let clients = Clients::connect(config, &progress)?;
+    let listener = bind(settings.listen).await?;
+    let health_listener = match settings.metrics_listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let log = Log::new(log_settings(&settings))?;
+    let clock = settings.clock.clone();
+
+    let mut all = Supervisor::new(GRACE);
+    let namespace = settings.namespace.clone();
+    let feed = Arc::new(Feed::new(clients.clone(), namespace.clone(), clock.clone()));
+    let watching = Watching {
+        seconds: settings.watch_seconds,
+        stale_after: settings.stale_after,
+        metrics: watch_metrics.clone(),
+    };
+    feed.start(&watching, progress, &mut all);
+    write_log(&log, &mut all);
+    let keys = Arc::new(Keys::new(clients.reads.clone()));
+    all.spawn("read the cluster's keys", Arc::clone(&keys).keep());
+    let own = Arc::new(Own::default());
+    let keeping = Arc::clone(&own).keep(Arc::clone(&feed), clock.clone());
+    all.spawn("renew certificates of its own", keeping);
+    let chains = Chains::new(clients.reads.clone());
+    let desk = Desk::new(Arc::clone(&feed), chains, log, clock.clone());
+    if settings.pod_certificates {
+        let candidate = Candidate::new(namespace, LEASE);
+        let leadership = Leadership::new(clients.writes.clone(), candidate);
+        let metrics = PodCertificateMetrics::register(&mut registry);
+        PodCertificates::new(Arc::new(desk.clone()), clients, clock, leadership, metrics).start(
+            &mut all,
+            settings.watch_seconds,
+            watch_metrics,
+        );
+    }
+    let tokens = Tokens::new(settings.audience.clone(), Arc::clone(&keys));
+    let service = Service::new(desk, tokens, metrics.clone(), settings.max_concurrent);
+    let listen = listener.local_addr().unwrap_or(settings.listen);
+    info!(%listen, audience = settings.audience, "issuing");
+    let server = Server {
+        listener,
+        own: Arc::clone(&own),
+        service: IssuerServer::new(Arc::new(service)),
+        metrics,
+        max_connections: settings.max_connections,
+    };
+    all.spawn("answer", server.serve());
+    if let Some(listener) = health_listener {
+        let health = health(feed, keys, own, registry);
+        all.spawn("serve health and metrics", health.serve(listener));
+    }
+    all.run_until(stop).await?;
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, IssueError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| IssueError::Listen { address, source })
+}
+
+fn log_settings(settings: &Settings) -> countersign_audit::Settings {
+    let clock = settings.clock.clone();
+    let (url, writer) = (settings.audit_url.clone(), settings.audit_writer.clone());
+    countersign_audit::Settings::new(url, writer, Arc::new(move || clock.now()))
+}
+
+fn write_log(log: &Log, to: &mut Supervisor) {
+    let (writing, log) = (log.run(), log.clone());
+    to.spawn_graceful("write the audit log", |mut stopping| async move {
+        let stopped = async {
+            stopping.stopped().await;
+            log.close().await; // what waits is written
+        };
+        futures::join!(writing, stopped);
+    });
+}
+
+/// Ready once everything is known, the operator was heard of, and there is a certificate to show.
+/// Later trouble is answered with refusals that say so.
+fn health(feed: Arc<Feed>, keys: Arc<Keys>, own: Arc<Own>, registry: Registry) -> Health {
+    let synced: Check = Arc::new(move || {
+        let wanting = if !feed.synced() {
+            "not all objects have been listed yet"
+        } else if !keys.there() {
+            "the cluster's keys for tokens were not read yet"
+        } else if feed.freshness() == Freshness::NotReady {
+            "the operator's lease was not seen to be renewed yet"
+        } else if !own.all_there(&feed) {
+            "a trust domain's certificate is not there yet"
+        } else {
+            return Ok(());
+        };
+        Err(wanting.to_owned())
+    });
+    Health::new(Arc::new(registry)).ready("synced", synced)
+}

@@ -1,0 +1,48 @@
+//! How an issuing endpoint runs.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use countersign_runtime::Clock;
+
+/// How an issuing endpoint runs.
+#[derive(Clone)]
+pub struct Settings {
+    /// The operator's namespace: its lease, its authorities and its bundles.
+    pub namespace: String,
+    /// Where sidecars ask: gRPC over TLS.
+    pub listen: SocketAddr,
+    /// The audience that tokens must be for.
+    pub audience: String,
+    /// Where `/healthz`, `/readyz` and `/metrics` are served, in plain HTTP.
+    pub metrics_listen: Option<SocketAddr>,
+    /// PodCertificateRequests are answered too.
+    pub pod_certificates: bool,
+    /// What wasn't heard of for longer counts no more.
+    pub stale_after: Duration,
+    /// How many calls may be in work at once; one more is refused.
+    pub max_concurrent: usize,
+    /// How many connections may be open; one more waits.
+    pub max_connections: usize,
+    /// Where what is issued is recorded first: as the operator's.
+    pub audit_url: String,
+    /// This replica's name in the log.
+    pub audit_writer: String,
+    /// How long a watch stays open at most, in seconds.
+    pub watch_seconds: u32,
+    /// What tells the time.
+    pub clock: Clock,
+}
+
+impl fmt::Debug for Settings {
+    /// Without the audit log's URL, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("namespace", &self.namespace)
+            .field("listen", &self.listen)
+            .field("audience", &self.audience)
+            .field("pod_certificates", &self.pod_certificates)
+            .finish_non_exhaustive()
+    }
+}

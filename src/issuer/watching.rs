@@ -1,0 +1,221 @@
+//! Watch: what is with a pod's identity, now and whenever it changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_authority::AuthorityId;
+use countersign_issuing::{State, WatchResponse, Watching};
+use futures::stream::unfold;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tonic::Status;
+
+use crate::feed::identity::Standing;
+use crate::feed::{Seen, Trusted};
+use crate::issue::{Desk, signed_by, usual_ttl};
+use crate::matching::{may_have, refused};
+use crate::metrics::Counted;
+use crate::service::{status, trust_of};
+use crate::token::Asker;
+use crate::{Reason, Refused};
+
+/// So often the same is said again, so that a client knows that it is still told.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Changes of a namespace come in crowds: those that listen look no more often than this.
+const PACE: Duration = Duration::from_millis(20);
+
+struct Stream {
+    desk: Desk,
+    asker: Asker,
+    which: String,
+    changes: watch::Receiver<u64>,
+    /// What was said last, without its trust.
+    said: Option<WatchResponse>,
+    trust: Option<Arc<Trusted>>,
+    /// By whom the client's certificates are signed, as far as is known.
+    authority: Option<AuthorityId>,
+    /// It had this one.
+    had: bool,
+    over: bool,
+    heartbeat: Instant,
+    looked: Instant,
+    _counted: Counted,
+}
+
+/// Begins to tell.
+///
+/// # Errors
+/// The pod isn't known, or nothing is known for sure.
+pub(crate) async fn begin(
+    desk: Desk,
+    asker: Asker,
+    which: String,
+    counted: Counted,
+) -> Result<Watching, Refused> {
+    let changes = desk.feed().changes_in(&asker.pod.namespace);
+    let mut stream = Stream {
+        desk,
+        asker,
+        which,
+        changes,
+        said: None,
+        trust: None,
+        authority: None,
+        had: false,
+        over: false,
+        heartbeat: Instant::now(),
+        looked: Instant::now(),
+        _counted: counted,
+    };
+    stream.changes.mark_unchanged();
+    let first = stream.look().await?;
+    let first = stream.news(first).unwrap_or_default();
+    let rest = unfold(stream, |mut stream| async move {
+        let next = stream.next().await?;
+        Some((next, stream))
+    });
+    let first = futures::stream::once(async { Ok(first) });
+    Ok(Box::pin(futures::StreamExt::chain(first, rest)))
+}
+
+/// What is with it now.
+struct Now {
+    response: WatchResponse,
+    trust: Option<(String, Arc<Trusted>)>,
+    reissue: bool,
+}
+
+impl Stream {
+    /// `None`: the stream ends, since its token does. Whoever goes on to listen shows another one.
+    async fn next(&mut self) -> Option<Result<WatchResponse, Status>> {
+        loop {
+            if self.over || self.asker.expires <= self.desk.clock().now() {
+                return None;
+            }
+            let heartbeat = self.heartbeat + HEARTBEAT;
+            tokio::select! {
+                _ = self.changes.changed() => {
+                    sleep_until(self.looked + PACE).await;
+                    self.changes.mark_unchanged();
+                }
+                () = sleep_until(heartbeat) => {}
+            }
+            let now = match self.look().await {
+                Ok(now) => now,
+                Err(why) => {
+                    // Nobody knows what is with it: others may.
+                    self.over = true;
+                    return Some(Err(status(&why)));
+                }
+            };
+            if let Some(news) = self.news(now) {
+                return Some(Ok(news));
+            }
+        }
+    }
+
+    /// What is to be said of it, if there is anything new or it is time to say it again.
+    fn news(&mut self, now: Now) -> Option<WatchResponse> {
+        let same_trust = match (&self.trust, &now.trust) {
+            (Some(before), Some((_, now))) => Arc::ptr_eq(before, now) || before == now,
+            (_, None) => true,
+            (None, Some(_)) => false,
+        };
+        let same = self.said.as_ref() == Some(&now.response);
+        let moment = Instant::now();
+        if same && same_trust && !now.reissue && moment < self.heartbeat + HEARTBEAT {
+            return None;
+        }
+        self.heartbeat = moment;
+        self.said = Some(now.response.clone());
+        let mut response = now.response;
+        response.reissue = now.reissue;
+        if !same_trust && let Some((name, trust)) = now.trust {
+            response.trust = Some(trust_of(&name, &trust));
+            self.trust = Some(trust);
+        }
+        Some(response)
+    }
+
+    async fn look(&mut self) -> Result<Now, Refused> {
+        self.looked = Instant::now();
+        let which = Some(self.which.as_str()).filter(|it| !it.is_empty());
+        match self.desk.identity(&self.asker.pod, which).await {
+            Ok(it) => {
+                self.had = true;
+                Ok(self.found(&it))
+            }
+            Err(why) => self.missing(why),
+        }
+    }
+
+    fn found(&mut self, it: &Seen) -> Now {
+        let domain = self.desk.feed().domains().get(&it.trust_domain);
+        let mut now = Now {
+            response: WatchResponse {
+                spiffe_id: it.spiffe_id.clone(),
+                key_algorithm: it.key_algorithm.as_str().to_owned(),
+                ..WatchResponse::default()
+            },
+            trust: None,
+            reissue: false,
+        };
+        let clock = self.desk.clock().now();
+        let late = it.deadline.is_some_and(|deadline| deadline <= clock);
+        let (state, refusal) = match (&it.standing, may_have(it)) {
+            (Standing::Active, _) if late => (
+                State::Ended,
+                Some(refused(Reason::IdentityEnded, it, "its deadline is over")),
+            ),
+            (_, Ok(())) => (State::Active, None),
+            (Standing::Suspended(_), Err(why)) => (State::Suspended, Some(why)),
+            (Standing::TaskOver(_) | Standing::Ended(_), Err(why)) => (State::Ended, Some(why)),
+            (_, Err(why)) => (State::Waiting, Some(why)),
+        };
+        now.response.state = state.into();
+        match refusal {
+            None => "Issuable".clone_into(&mut now.response.reason),
+            Some(why) => {
+                why.reason.as_str().clone_into(&mut now.response.reason);
+                now.response.message = why.message;
+            }
+        }
+        if let Some(domain) = domain {
+            let ttl = usual_ttl(it, &domain);
+            now.response.certificate_ttl_seconds = i64::try_from(ttl).unwrap_or(i64::MAX);
+            now.trust = domain.trust.clone().map(|it| (domain.name.clone(), it));
+            let signing = signed_by(&domain);
+            now.reissue = state == State::Active
+                && signing.is_some()
+                && self.authority.as_ref().is_some_and(|it| domain.reissue(it));
+            if self.authority.is_none() || now.reissue {
+                self.authority = signing;
+            }
+        }
+        now
+    }
+
+    /// Nothing is for the pod.
+    fn missing(&self, why: Refused) -> Result<Now, Refused> {
+        let state = match why.reason {
+            Reason::TaskOver | Reason::IdentityEnded => State::Ended,
+            // At first the pod may not have been seen yet; what was there before is gone.
+            Reason::UnknownPod if self.said.is_some() => State::Ended,
+            Reason::NoIdentity if self.had => State::Ended,
+            Reason::NoIdentity | Reason::SeveralIdentities => State::Waiting,
+            _ => return Err(why),
+        };
+        let known = self.said.as_ref().filter(|_| self.had);
+        Ok(Now {
+            response: WatchResponse {
+                state: state.into(),
+                spiffe_id: known.map_or_else(String::new, |it| it.spiffe_id.clone()),
+                reason: why.reason.as_str().to_owned(),
+                message: why.message,
+                ..WatchResponse::default()
+            },
+            trust: None,
+            reissue: false,
+        })
+    }
+}
