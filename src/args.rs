@@ -228,6 +228,10 @@ pub(crate) struct Issue {
     /// Where /healthz, /readyz and /metrics are served, in plain HTTP; 'none' for nowhere
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(crate) metrics_listen: Listen,
+    /// Where the OIDC discovery document and the keys of trust domains with an issuerURL are served, in
+    /// plain HTTP, to be put behind an ingress; 'none' for nowhere
+    #[arg(long, default_value = "none")]
+    pub(crate) oidc_listen: Listen,
     /// Sign PodCertificateRequests of countersign.dev/agent too, which takes Kubernetes 1.37
     #[arg(long)]
     pub(crate) pod_certificates: bool,

@@ -36,6 +36,7 @@ fn settings(arguments: Issue) -> Result<Settings> {
         listen: arguments.listen,
         audience: arguments.audience,
         metrics_listen: arguments.metrics_listen.0,
+        oidc_listen: arguments.oidc_listen.0,
         pod_certificates: arguments.pod_certificates,
         stale_after: Duration::from_secs(arguments.stale_after_seconds.into()),
         max_concurrent: usize::try_from(arguments.max_concurrent)?,

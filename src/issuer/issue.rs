@@ -1,5 +1,7 @@
 //! The desk: finds the identity, checks that it may, records, signs.
 
+mod jwt;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tracing::warn;
 
+pub use self::jwt::IssuedJwt;
 use crate::chain::{Chains, LONGEST};
 use crate::feed::{Domain, Feed, Freshness, Seen, Trusted};
 use crate::matching::{Choice, may_have, refused};

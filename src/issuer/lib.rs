@@ -30,6 +30,6 @@ mod token;
 mod watching;
 
 pub use desk::{IssuedX509, Lifetime, PodRef, Reason, Refused, X509Desk};
-pub use issue::Desk;
+pub use issue::{Desk, IssuedJwt};
 pub use run::{IssueError, run};
 pub use settings::Settings;

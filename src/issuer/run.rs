@@ -18,6 +18,7 @@ use crate::chain::Chains;
 use crate::feed::{Feed, Freshness, Watching};
 use crate::issue::Desk;
 use crate::metrics::Metrics;
+use crate::oidc;
 use crate::pod_certificate::{LEASE, PodCertificateMetrics, PodCertificates};
 use crate::server::{Own, Server};
 use crate::service::Service;
@@ -69,6 +70,10 @@ pub async fn run(
         Some(address) => Some(bind(address).await?),
         None => None,
     };
+    let oidc_listener = match settings.oidc_listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
     let log = Log::new(log_settings(&settings))?;
     let clock = settings.clock.clone();
 
@@ -111,6 +116,10 @@ pub async fn run(
         max_connections: settings.max_connections,
     };
     all.spawn("answer", server.serve());
+    if let Some(listener) = oidc_listener {
+        let routes = oidc::router(Arc::clone(&feed) as Arc<dyn oidc::Faces>);
+        all.spawn("serve issuer documents", oidc::serve(listener, routes));
+    }
     if let Some(listener) = health_listener {
         let health = health(feed, keys, own, registry);
         all.spawn("serve health and metrics", health.serve(listener));

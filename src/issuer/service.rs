@@ -157,9 +157,19 @@ impl Issuer for Service {
         request: Request<IssueJwtRequest>,
     ) -> Result<IssueJwtResponse, Status> {
         const CALL: &str = "IssueJwt";
+        let started = Instant::now();
         let _place = self.place(CALL)?;
-        self.asker(CALL, &request).await?;
-        Err(Status::unimplemented("no JWT-SVIDs are issued here"))
+        let asker = self.asker(CALL, &request).await?;
+        let request = request.into_inner();
+        let which = named(&request.identity);
+        let issued = self.desk.jwt(&asker.pod, which, &request.audience).await;
+        let it = issued.map_err(|why| self.refuse(CALL, &why))?;
+        self.metrics.issued("JWT", started.elapsed());
+        Ok(IssueJwtResponse {
+            token: it.token,
+            not_after: it.not_after.as_second(),
+            spiffe_id: it.spiffe_id,
+        })
     }
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Watching, Status> {

@@ -17,6 +17,8 @@ pub struct Settings {
     pub audience: String,
     /// Where `/healthz`, `/readyz` and `/metrics` are served, in plain HTTP.
     pub metrics_listen: Option<SocketAddr>,
+    /// Where discovery documents and keys of trust domains are served, in plain HTTP: for an ingress.
+    pub oidc_listen: Option<SocketAddr>,
     /// PodCertificateRequests are answered too.
     pub pod_certificates: bool,
     /// What wasn't heard of for longer counts no more.

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use countersign_api as api;
 use countersign_authority::{AuthorityId, AuthoritySet, Bundle, Signer};
+use countersign_jwtsvid::{IssuerUrl, Keys, Signer as TokenSigner};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt as _;
 use parking_lot::Mutex;
+use tracing::warn;
 
 use super::authority::{Authority, Stored};
+use super::signing_keys::{self, SigningKeys};
+use crate::oidc::Face;
 
 /// The end of the name of a ConfigMap with a bundle.
 const SUFFIX: &str = "-bundle";
@@ -24,6 +28,7 @@ pub(super) struct Wanted {
     distrusted: Vec<String>,
     default_ttl_seconds: u64,
     max_ttl_seconds: u64,
+    issuer: Option<String>,
     /// `Err`: why it isn't.
     ready: Result<(), String>,
 }
@@ -44,6 +49,12 @@ pub(crate) struct Domain {
     pub(crate) max_ttl_seconds: u64,
     /// `Err`: why nothing is signed.
     pub(crate) signer: Result<Arc<Signer>, String>,
+    /// What signs JWT-SVIDs. `Err`: why nothing does.
+    pub(crate) tokens: Result<Arc<TokenSigner>, String>,
+    /// The `iss` of JWT-SVIDs.
+    pub(crate) issuer: Option<IssuerUrl>,
+    /// What the world sees, where there is an issuer URL.
+    pub(crate) face: Option<Face>,
     /// What is published; `None`: nothing that can be read.
     pub(crate) trust: Option<Arc<Trusted>>,
     set: Option<Arc<AuthoritySet>>,
@@ -85,6 +96,7 @@ pub(super) fn reduce(object: &api::TrustDomain) -> Option<Wanted> {
         distrusted: spec.authority.distrusted.clone(),
         default_ttl_seconds: seconds(spec.default_certificate_ttl_seconds),
         max_ttl_seconds: seconds(spec.max_certificate_ttl_seconds),
+        issuer: spec.issuer_url.clone(),
         ready: match ready.next() {
             Some(it) if it.status == "True" => Ok(()),
             Some(it) => Err(format!("it isn't Ready: {}: {}", it.reason, it.message)),
@@ -113,6 +125,7 @@ impl Domain {
         name: &str,
         wanted: &Wanted,
         stored: Option<&Stored>,
+        signing_keys: Option<&SigningKeys>,
         published: Option<&Published>,
     ) -> Self {
         let trust = published.and_then(Trusted::of).map(Arc::new);
@@ -120,8 +133,25 @@ impl Domain {
             Some(Ok(Authority::BuiltIn(set, _))) => Some(Arc::clone(set)),
             _ => None,
         };
+        let keys = trust.as_ref().and_then(|trust| {
+            let keys = Keys::from_bundle_json(name, &trust.json);
+            let told = |why: &_| warn!(trust_domain = name, "no JWT-SVIDs: {why}");
+            keys.inspect_err(told).ok()
+        });
+        let issuer = wanted.issuer.as_deref().map(IssuerUrl::parse).transpose();
+        let tokens = match &issuer {
+            Ok(_) => tokens(name, wanted, signing_keys, keys.as_ref()),
+            Err(why) => Err(why.to_string()),
+        };
+        let issuer = issuer.ok().flatten();
         Self {
             name: name.to_owned(),
+            face: issuer
+                .clone()
+                .zip(keys)
+                .map(|(issuer, keys)| Face::new(issuer, &keys)),
+            tokens,
+            issuer,
             default_ttl_seconds: wanted.default_ttl_seconds,
             max_ttl_seconds: wanted.max_ttl_seconds,
             signer: signer(name, wanted, stored, trust.as_deref()),
@@ -173,13 +203,35 @@ fn signer(
     Ok(Arc::clone(signer))
 }
 
+/// What signs JWT-SVIDs, if it may: whose key is published, so that others can verify them.
+fn tokens(
+    name: &str,
+    wanted: &Wanted,
+    stored: Option<&SigningKeys>,
+    published: Option<&Keys>,
+) -> Result<Arc<TokenSigner>, String> {
+    wanted.ready.clone()?;
+    let stored = stored.filter(|it| it.trust_domain == name);
+    let stored =
+        stored.ok_or_else(|| format!("there is no Secret {}", signing_keys::secret(name)))?;
+    let signer = stored.tokens.as_ref().map_err(Clone::clone)?;
+    if wanted.distrusted.iter().any(|it| it == signer.kid()) {
+        return Err(format!("key {} is distrusted", signer.kid()));
+    }
+    let published = published.ok_or("its bundle isn't published, or can't be read")?;
+    if !published.kids().any(|it| it == signer.kid()) {
+        return Err("the key for JWT-SVIDs isn't in the bundle yet".to_owned());
+    }
+    Ok(Arc::clone(signer))
+}
+
 impl Trusted {
     fn of(published: &Published) -> Option<Self> {
         let name = &published.trust_domain;
         let bundle = match Bundle::from_spiffe_json(&published.json) {
             Ok(bundle) => bundle,
             Err(why) => {
-                tracing::warn!(trust_domain = name, "the bundle can't be read: {why}");
+                warn!(trust_domain = name, "the bundle can't be read: {why}");
                 return None;
             }
         };

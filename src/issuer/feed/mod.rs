@@ -3,7 +3,7 @@
 //! ```text
 //!  AgentIdentity (delivery Workload) ──▶ Index: by task, by service account
 //!  Pod (metadata; those that are over are left out) ──▶ Store
-//!  TrustDomain, Secret with its authority, ConfigMap with its bundle ──▶ Domain
+//!  TrustDomain, Secrets with its authority and its keys, ConfigMap with its bundle ──▶ Domain
 //!  Lease of the operator, silence of watches ──▶ Freshness
 //! ```
 
@@ -13,6 +13,7 @@ mod freshness;
 pub(crate) mod identity;
 mod index;
 pub(crate) mod pod;
+mod signing_keys;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -33,11 +34,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use crate::oidc::{Face, Faces};
 pub(crate) use domain::{Domain, Domains, Trusted};
 pub(crate) use freshness::Freshness;
 use freshness::{Heartbeat, LEASE, freshness};
 pub(crate) use identity::Seen;
 use index::{Index, Told};
+use signing_keys::SigningKeys;
 
 /// What the operator writes.
 const MANAGED: &str = "app.kubernetes.io/managed-by=countersign";
@@ -59,6 +62,7 @@ pub(crate) struct Feed {
     pods: Arc<Store<pod::Seen>>,
     trust_domains: Arc<Store<domain::Wanted>>,
     authorities: Arc<Store<authority::Stored>>,
+    signing_keys: Arc<Store<SigningKeys>>,
     bundles: Arc<Store<domain::Published>>,
     lease: Arc<Store<freshness::Beat>>,
     index: Index,
@@ -79,6 +83,7 @@ impl Feed {
             pods: Arc::default(),
             trust_domains: Arc::default(),
             authorities: Arc::default(),
+            signing_keys: Arc::default(),
             bundles: Arc::default(),
             lease: Arc::default(),
             index: Index::default(),
@@ -100,6 +105,7 @@ impl Feed {
         self.watch_pods(settings, to);
         self.watch_trust_domains(settings, to);
         self.watch_authorities(settings, to);
+        self.watch_signing_keys(settings, to);
         self.watch_bundles(settings, to);
         to.spawn(
             "tell how fresh the facts are",
@@ -113,6 +119,7 @@ impl Feed {
             && self.pods.synced()
             && self.trust_domains.synced()
             && self.authorities.synced()
+            && self.signing_keys.synced()
             && self.bundles.synced()
     }
 
@@ -219,6 +226,23 @@ impl Feed {
         });
     }
 
+    fn watch_signing_keys(self: &Arc<Self>, settings: &Watching, to: &mut Supervisor) {
+        let api: Api<Secret> = Api::namespaced(self.clients.reads.clone(), self.namespace.as_str());
+        let (feed, settings) = (Arc::clone(self), settings.clone());
+        to.spawn("watch signing keys", async move {
+            let changed = |_: &ObjectKey, old: Option<&Arc<_>>, new: Option<&Arc<_>>| {
+                let both = [old, new].into_iter().flatten();
+                for it in both.map(|it: &Arc<SigningKeys>| it.trust_domain.clone()) {
+                    feed.domain_changed(&it);
+                }
+            };
+            let (store, metrics) = (Arc::clone(&feed.signing_keys), settings.metrics.clone());
+            let config = settings.config().labels(signing_keys::LABEL);
+            let reduce = signing_keys::reduce;
+            watch_into("signingkeys", api, config, store, reduce, changed, metrics).await
+        });
+    }
+
     fn watch_bundles(self: &Arc<Self>, settings: &Watching, to: &mut Supervisor) {
         let api: Api<ConfigMap> =
             Api::namespaced(self.clients.reads.clone(), self.namespace.as_str());
@@ -243,11 +267,13 @@ impl Feed {
             let wanted = self.trust_domains.get(&ObjectKey::new(None, name))?;
             let here = |name: &str| ObjectKey::new(Some(&self.namespace), name);
             let authority = self.authorities.get(&here(&wanted.secret));
+            let keys = self.signing_keys.get(&here(&signing_keys::secret(name)));
             let bundle = self.bundles.get(&here(&domain::config_map(name)));
             Some(Domain::of(
                 name,
                 &wanted,
                 authority.as_deref(),
+                keys.as_deref(),
                 bundle.as_deref(),
             ))
         });
@@ -317,10 +343,18 @@ impl Feed {
             self.pods.trouble(),
             self.trust_domains.trouble(),
             self.authorities.trouble(),
+            self.signing_keys.trouble(),
             self.bundles.trouble(),
         ];
         let since = troubles.into_iter().flatten().map(|it| it.since).min()?;
         Some(Instant::now().saturating_duration_since(since))
+    }
+}
+
+impl Faces for Feed {
+    fn faces(&self) -> Arc<Vec<Face>> {
+        let all = self.domains.all();
+        Arc::new(all.values().filter_map(|it| it.face.clone()).collect())
     }
 }
 

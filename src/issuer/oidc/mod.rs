@@ -13,12 +13,14 @@ mod face;
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use tokio::net::TcpListener;
 
 pub use face::Face;
 
@@ -34,6 +36,14 @@ pub trait Faces: Send + Sync + 'static {
 /// The documents of each trust domain below the path of its issuer URL.
 pub fn router(faces: Arc<dyn Faces>) -> Router {
     Router::new().fallback(answer).with_state(faces)
+}
+
+/// Serves for ever.
+///
+/// # Errors
+/// The listener failed.
+pub async fn serve(listener: TcpListener, routes: Router) -> io::Result<()> {
+    axum::serve(listener, routes).await
 }
 
 async fn answer(State(faces): State<Arc<dyn Faces>>, request: Request) -> Response {
