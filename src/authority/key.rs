@@ -110,7 +110,8 @@ impl PrivateKey {
         pem_text::encode_secret("PRIVATE KEY", &self.pkcs8)
     }
 
-    pub(crate) fn pkcs8(&self) -> &[u8] {
+    /// PKCS#8 in DER.
+    pub fn pkcs8(&self) -> &[u8] {
         &self.pkcs8
     }
 

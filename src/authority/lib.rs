@@ -42,6 +42,7 @@ mod key;
 mod leaf;
 mod pem_text;
 mod public_key;
+mod request;
 mod signer;
 mod slots;
 mod spiffe;

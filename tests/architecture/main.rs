@@ -20,7 +20,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate and what it may name of ours outside its tests.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     ("core", &[]),
     ("api", &["core"]),
     ("authority", &["core"]),
@@ -73,6 +73,10 @@ const LAYERS: [(&str, &[&str]); 21] = [
         ],
     ),
     ("issuing", &[]),
+    (
+        "agent",
+        &["core", "authority", "runtime", "issuing", "jwtsvid"],
+    ),
     (
         "issuer",
         &[
