@@ -37,9 +37,18 @@ bench: ## Measure against the raw limit; table and target/bench/results.json (ON
 	@hack/bench.sh
 
 .PHONY: cluster
-cluster: ## Start a control plane that stays, in .cluster, and print how to use it
+cluster: ## Start a control plane that stays, in .cluster, and print how to use it (NODE=1: with a node that runs pods)
 	@$(CARGO_ENV) && cargo build --workspace --locked --bin countersign-testbed
-	@target/debug/countersign-testbed up --dir .cluster
+	@if [ -n "$(NODE)" ]; then . hack/tools.sh && want_node; fi
+	@target/debug/countersign-testbed up --dir .cluster $(if $(NODE),--node)
+
+.PHONY: image
+image: ## Make the image countersign:dev for such a node, without a builder, in target/image
+	@hack/image.sh
+
+.PHONY: node-test
+node-test: ## The tests that need a node with pods that run (root; builds its programs once, 6 minutes)
+	@hack/node_test.sh
 
 .PHONY: cluster-down
 cluster-down: ## End it again

@@ -37,6 +37,7 @@ wait "$binaries" || die "there is no control plane to test on (see above)"
 
 say "== tests"
 cargo test --workspace --locked --no-fail-fast
+say "NOTE: the tests that need a node with pods that run were LEFT OUT: make node-test runs them"
 
 say "== charts"
 if [ -n "$tools" ]; then

@@ -44,6 +44,13 @@ want_postgres() {
   say "note: no PostgreSQL server here: the tests that need one are skipped (Debian: apt-get install postgresql)"
 }
 
+# What a node needs that isn't built: containers' own program, and a C compiler for the one that holds pods.
+want_node() {
+  need runc runc
+  need cc gcc
+  command -v go >/dev/null || say "note: Go 1.26 or newer isn't here (https://go.dev/dl): the node's programs can't be built"
+}
+
 # Rust by rustup, at the version that rust-toolchain.toml pins; a C compiler for aws-lc.
 need_rust() {
   command -v cargo >/dev/null || die "cargo is missing: install rustup (https://rustup.rs); it brings the version that rust-toolchain.toml names"

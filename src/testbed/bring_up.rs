@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::layout::{Layout, Program};
+use crate::node;
 
 /// Between two looks. What is waited for takes between 0.3 s and 3 s.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -42,7 +43,27 @@ pub(crate) async fn bring_up(layout: &Layout, launch: &impl Launch) -> Result<()
     until_ready(config.clone(), deadline, launch).await?;
     // Not a moment sooner: it would look once, in vain, and then sleep for a second.
     launch.launch(layout.controller_manager())?;
-    until_complete(config, deadline, launch).await
+    until_complete(config.clone(), deadline, launch).await?;
+    bring_up_node(layout, config, deadline, launch).await
+}
+
+/// Starts what the layout has of a node, and waits until pods can run there.
+async fn bring_up_node(
+    layout: &Layout,
+    config: kube::Config,
+    deadline: Instant,
+    launch: &impl Launch,
+) -> Result<()> {
+    if layout.node().is_none() {
+        return Ok(());
+    }
+    for program in layout.node_programs() {
+        launch.launch(program)?;
+    }
+    let client = client(config)?;
+    node::prepare_pods(client.clone(), layout.api_port()).await?;
+    let look = || node::takes_pods(client.clone());
+    until("a node that takes pods", deadline, launch, look).await
 }
 
 /// Waits until the API server behind `config` says that it is ready.

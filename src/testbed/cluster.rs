@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::binaries::{Binaries, program_names};
+use crate::binaries::program_names;
 use crate::bring_up::{Launch, bring_up};
-use crate::control_plane::Options;
+use crate::control_plane::{Options, find_programs};
 use crate::layout::{Layout, Program};
+use crate::node;
 use crate::process::{Running, command};
 
 /// Where a cluster's files are.
@@ -39,7 +40,12 @@ impl Cluster {
         self.dir.join("kubeconfig")
     }
 
-    /// Links to the four programs.
+    /// containerd's socket, if the cluster has a node.
+    pub fn node_socket(&self) -> Option<PathBuf> {
+        Some(node::socket(&self.dir)).filter(|socket| socket.exists())
+    }
+
+    /// Links to the programs that are of use to hands.
     pub fn bin_dir(&self) -> PathBuf {
         self.dir.join("bin")
     }
@@ -47,12 +53,14 @@ impl Cluster {
     /// Starts a cluster in `dir`, unless one runs there. What it leaves running is in sessions of
     /// its own and holds none of the caller's files.
     ///
+    /// With `node`, it has a node that runs pods; a cluster that runs without one isn't given one.
+    ///
     /// `launcher` is a command that makes a session and then becomes the program whose path and
     /// arguments follow it.
     ///
     /// # Errors
     /// The folder has other things in it, or the start failed; then nothing is left running.
-    pub async fn up(dir: &Path, launcher: &[OsString]) -> Result<(Self, Found)> {
+    pub async fn up(dir: &Path, node: bool, launcher: &[OsString]) -> Result<(Self, Found)> {
         fs::create_dir_all(dir).with_context(|| format!("make the folder {}", dir.display()))?;
         let dir = dir
             .canonicalize()
@@ -61,11 +69,17 @@ impl Cluster {
         let _lock = cluster.lock()?;
         let recorded = cluster.recorded()?;
         if !recorded.is_empty() && recorded.iter().all(|(_, pid)| cluster.owns(*pid)) {
+            if node && !recorded.iter().any(|(name, _)| name == "node") {
+                bail!(
+                    "a control plane without a node runs in {}: end it first",
+                    cluster.dir.display()
+                );
+            }
             return Ok((cluster, Found::Running));
         }
         cluster.clear()?;
         let launch = Detached::new(&cluster, launcher);
-        let started = cluster.start(&launch).await;
+        let started = cluster.start(node, &launch).await;
         if started.is_ok() {
             launch.keep();
         }
@@ -89,17 +103,20 @@ impl Cluster {
         Ok(true)
     }
 
-    async fn start(&self, launch: &Detached<'_>) -> Result<()> {
-        let binaries = tokio::task::spawn_blocking(Binaries::find_or_build)
-            .await
-            .context("look for the programs")??;
+    async fn start(&self, node: bool, launch: &Detached<'_>) -> Result<()> {
+        let (binaries, node) = find_programs(node).await?;
         self.write_pids("")?; // from now on the folder is ours
         fs::create_dir(self.bin_dir()).context("make the folder bin")?;
-        for name in program_names() {
-            symlink(binaries.program(name), self.bin_dir().join(name))
-                .with_context(|| format!("link {name}"))?;
+        let of_node = node.iter().map(|node| ("ctr", node.program("ctr")));
+        let programs = program_names().map(|name| (name, binaries.program(name)));
+        for (name, path) in programs.chain(of_node) {
+            symlink(path, self.bin_dir().join(name)).with_context(|| format!("link {name}"))?;
         }
-        let layout = Layout::create(&self.dir, binaries, Options::durable())?;
+        let options = Options {
+            node: node.is_some(),
+            ..Options::durable()
+        };
+        let layout = Layout::create(&self.dir, binaries, node, options)?;
         bring_up(&layout, launch).await
     }
 
@@ -121,6 +138,7 @@ impl Cluster {
         for (name, pid) in self.recorded()? {
             self.end(&name, pid)?;
         }
+        node::clean_up(&self.dir)?;
         for entry in fs::read_dir(&self.dir).context("read the cluster's folder")? {
             let path = entry.context("read the cluster's folder")?.path();
             let removed = if path.is_dir() && !path.is_symlink() {
@@ -231,6 +249,8 @@ impl Launch for Detached<'_> {
 impl Drop for Detached<'_> {
     fn drop(&mut self) {
         self.running.end_all();
+        // What goes wrong here is told by the next who clears the folder.
+        let _later = node::clean_up(&self.cluster.dir);
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::sync::OnceCell;
 use crate::binaries::Binaries;
 use crate::bring_up::{API_SERVER, Launch, bring_up, until_complete, until_ready};
 use crate::layout::{Layout, Program};
+use crate::node::{self, Image, NodePrograms, node_obstacle};
 use crate::ports::free_port;
 use crate::process::{Group, Running};
 
@@ -31,6 +32,8 @@ pub struct Options {
     /// As in production: etcd syncs to disk before it answers, and the controllers ask no faster
     /// than by default. Off for tests, on where time is measured.
     pub durable: bool,
+    /// With a node that runs pods, which needs root (see [`crate::node_obstacle`]).
+    pub node: bool,
     /// More arguments for kube-apiserver, such as `--feature-gates=…`.
     pub api_server_args: Vec<String>,
     /// How long the start may take in all.
@@ -54,6 +57,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             durable: false,
+            node: false,
             api_server_args: Vec::new(),
             start_timeout: Duration::from_secs(120),
         }
@@ -61,6 +65,15 @@ impl Default for Options {
 }
 
 impl Options {
+    /// With a node that runs pods.
+    #[must_use]
+    pub fn with_node() -> Self {
+        Self {
+            node: true,
+            ..Self::default()
+        }
+    }
+
     /// For measurements: as in production.
     #[must_use]
     pub fn durable() -> Self {
@@ -82,12 +95,10 @@ impl ControlPlane {
     pub async fn start(options: Options) -> Result<Self> {
         /// A port can be lost to another between the choice and the start.
         const TRIES: usize = 3;
-        let binaries = tokio::task::spawn_blocking(Binaries::find_or_build)
-            .await
-            .context("look for the programs")??;
+        let (binaries, node) = find_programs(options.node).await?;
         let mut tried = 1;
         loop {
-            let plane = Self::prepare(binaries.clone(), options.clone())?;
+            let plane = Self::prepare(binaries.clone(), node.clone(), options.clone())?;
             match bring_up(&plane.layout, &plane).await {
                 Ok(()) => return Ok(plane),
                 Err(error) if tried < TRIES && is_address_in_use(&error) => tried += 1,
@@ -96,14 +107,14 @@ impl ControlPlane {
         }
     }
 
-    fn prepare(binaries: Binaries, options: Options) -> Result<Self> {
+    fn prepare(binaries: Binaries, node: Option<NodePrograms>, options: Options) -> Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix("countersign-testbed-")
             .tempdir()
             .context("make a temporary folder")?;
         Ok(Self {
             group: Group::start(dir.path())?,
-            layout: Layout::create(dir.path(), binaries, options)?,
+            layout: Layout::create(dir.path(), binaries, node, options)?,
             running: Running::default(),
             dir,
         })
@@ -131,6 +142,33 @@ impl ControlPlane {
     /// The programs this control plane runs.
     pub fn binaries(&self) -> &Binaries {
         self.layout.binaries()
+    }
+
+    /// The folder of the node's programs (ctr among them) and containerd's socket, if there is a node.
+    pub fn node(&self) -> Option<(&Path, PathBuf)> {
+        let node = self.layout.node()?;
+        Some((node.programs().dir(), node.socket()))
+    }
+
+    /// Makes an image known to the node, whose pods name it with `imagePullPolicy: Never`.
+    ///
+    /// # Errors
+    /// There is no node, the image couldn't be written, or containerd refused it.
+    pub async fn load_image(&self, image: &Image) -> Result<()> {
+        let node = self.layout.node().context("there is no node")?;
+        let file = self.dir().join("image.tar");
+        image.write(&file)?;
+        node.load_image(&file).await
+    }
+
+    /// `PATH` with the folders of the programs in front, for commands that call `kubectl` or `ctr`.
+    pub fn search_path(&self) -> std::ffi::OsString {
+        let path = self.binaries().search_path();
+        let Some((folder, _)) = self.node() else {
+            return path;
+        };
+        let all = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
+        std::env::join_paths(all).unwrap_or(path)
     }
 
     /// A client configuration for the admin (group system:masters).
@@ -356,7 +394,26 @@ impl Launch for ControlPlane {
 impl Drop for ControlPlane {
     fn drop(&mut self) {
         self.running.end_all();
+        if let Err(error) = node::clean_up(self.dir.path()) {
+            eprintln!("{error:#}");
+        }
     }
+}
+
+/// The programs of the control plane and, where one is wanted, of a node. Whether it can run is
+/// asked first.
+pub(crate) async fn find_programs(node: bool) -> Result<(Binaries, Option<NodePrograms>)> {
+    if node && let Some(obstacle) = node_obstacle() {
+        bail!("no node can run here: {obstacle}");
+    }
+    let find = move || {
+        let binaries = Binaries::find_or_build()?;
+        let node = node.then(NodePrograms::find_or_build).transpose()?;
+        Ok((binaries, node))
+    };
+    tokio::task::spawn_blocking(find)
+        .await
+        .context("look for the programs")?
 }
 
 /// The control plane that all tests of a process share, started by the first that asks. It ends

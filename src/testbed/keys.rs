@@ -17,6 +17,10 @@ pub(crate) struct Keys {
     pub(crate) serving_pem: String,
     /// Its private key, PKCS #8 PEM.
     pub(crate) serving_key_pem: String,
+    /// The API server's certificate towards a kubelet, PEM.
+    pub(crate) kubelet_client_pem: String,
+    /// Its private key, PKCS #8 PEM.
+    pub(crate) kubelet_client_key_pem: String,
     /// Signs ServiceAccount tokens (ES256), PKCS #8 PEM.
     pub(crate) token_key_pem: String,
     /// Checks them, PEM.
@@ -33,12 +37,18 @@ impl Keys {
         let serving = serving_params()?
             .signed_by(&key, &ca)
             .context("sign the serving certificate")?;
+        let client_key = KeyPair::generate()?;
+        let client = client_params()
+            .signed_by(&client_key, &ca)
+            .context("sign the certificate for the kubelet")?;
         let tokens = KeyPair::generate()?;
         Ok(Self {
             ca_der: ca.der().to_vec(),
             ca_pem: ca.pem(),
             serving_pem: serving.pem(),
             serving_key_pem: key.serialize_pem(),
+            kubelet_client_pem: client.pem(),
+            kubelet_client_key_pem: client_key.serialize_pem(),
             token_key_pem: tokens.serialize_pem(),
             token_public_pem: tokens.public_key_pem(),
         })
@@ -69,6 +79,15 @@ fn serving_params() -> Result<CertificateParams> {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
     Ok(params)
+}
+
+fn client_params() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = common_name("kube-apiserver-kubelet-client");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.use_authority_key_identifier_extension = true;
+    params
 }
 
 fn common_name(name: &str) -> DistinguishedName {

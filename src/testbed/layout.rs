@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::binaries::Binaries;
 use crate::control_plane::Options;
 use crate::keys::{Keys, random_token};
+use crate::node::{NODE_NAME, Node, NodePrograms};
 use crate::ports::free_port;
 use crate::process::command;
 
@@ -25,6 +26,9 @@ pub(crate) struct Layout {
     options: Options,
     keys: Keys,
     admin_token: String,
+    node: Option<Node>,
+    /// Of Services' addresses, an IPv4 network.
+    service_range: String,
     etcd_port: u16,
     etcd_peer_port: u16,
     api_port: u16,
@@ -43,8 +47,29 @@ pub(crate) struct Program {
 
 impl Layout {
     /// Writes keys, tokens and kubeconfigs into `dir`, which exists and is empty.
-    pub(crate) fn create(dir: &Path, binaries: Binaries, options: Options) -> Result<Self> {
+    ///
+    /// With the programs of a node, the node is a part of it.
+    pub(crate) fn create(
+        dir: &Path,
+        binaries: Binaries,
+        node: Option<NodePrograms>,
+        options: Options,
+    ) -> Result<Self> {
+        let node = node
+            .map(|programs| Node::create(dir, programs))
+            .transpose()?;
+        let service_range = match node {
+            // The machine's own, and other than another cluster's: Services can be reached.
+            Some(_) => format!(
+                "127.{}.{}.0/24",
+                rand::random::<u8>() | 64,
+                rand::random::<u8>()
+            ),
+            None => "10.0.0.0/24".to_owned(),
+        };
         let layout = Self {
+            node,
+            service_range,
             dir: dir.to_owned(),
             binaries,
             options,
@@ -64,6 +89,21 @@ impl Layout {
 
     pub(crate) fn options(&self) -> &Options {
         &self.options
+    }
+
+    pub(crate) fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
+    }
+
+    /// The node's programs, in the order of starting: its own and the scheduler.
+    pub(crate) fn node_programs(&self) -> Vec<Program> {
+        let programs = |node: &Node| {
+            [
+                node.program(&self.path("kubelet.kubeconfig")),
+                node.scheduler(&self.path("scheduler.kubeconfig")),
+            ]
+        };
+        self.node.iter().flat_map(programs).collect()
     }
 
     /// The admin's kubeconfig.
@@ -139,10 +179,24 @@ impl Layout {
                 "service-account-signing-key-file",
                 self.path("service-account.key"),
             ),
-            flag("authorization-mode", "RBAC"),
             flag("token-auth-file", self.path("tokens.csv")),
-            flag("service-cluster-ip-range", "10.0.0.0/24"),
+            flag("service-cluster-ip-range", &self.service_range),
         ];
+        if self.node.is_some() {
+            args.extend([
+                flag("authorization-mode", "Node,RBAC"),
+                flag("enable-admission-plugins", "NodeRestriction"),
+                flag("kubelet-preferred-address-types", "Hostname"),
+                flag("kubelet-certificate-authority", self.path("ca.crt")),
+                flag(
+                    "kubelet-client-certificate",
+                    self.path("kubelet-client.crt"),
+                ),
+                flag("kubelet-client-key", self.path("kubelet-client.key")),
+            ]);
+        } else {
+            args.push(flag("authorization-mode", "RBAC"));
+        }
         args.extend(self.options.api_server_args.iter().cloned());
         self.program(name, "kube-apiserver", args)
     }
@@ -183,10 +237,13 @@ impl Layout {
         let controller_token = random_token();
         // A user of its own, so that admission policies see who is who; the group saves waiting
         // for the RBAC roles that the API server makes at its first start.
-        let tokens = format!(
+        let mut tokens = format!(
             "{},admin,admin,system:masters\n{controller_token},system:kube-controller-manager,kcm,system:masters\n",
             self.admin_token
         );
+        if self.node.is_some() {
+            tokens += &self.write_node_files()?;
+        }
         self.write("tokens.csv", &tokens)?;
         self.write("ca.crt", &self.keys.ca_pem)?;
         self.write("serving.crt", &self.keys.serving_pem)?;
@@ -201,6 +258,19 @@ impl Layout {
             "kubeconfig",
             &self.kubeconfig_for(self.api_port, &self.admin_token),
         )
+    }
+
+    /// Returns the lines about their users.
+    fn write_node_files(&self) -> Result<String> {
+        let (kubelet, scheduler) = (random_token(), random_token());
+        self.write("kubelet-client.crt", &self.keys.kubelet_client_pem)?;
+        self.write("kubelet-client.key", &self.keys.kubelet_client_key_pem)?;
+        let kubeconfig = |token: &str| self.kubeconfig_for(self.api_port, token);
+        self.write("kubelet.kubeconfig", &kubeconfig(&kubelet))?;
+        self.write("scheduler.kubeconfig", &kubeconfig(&scheduler))?;
+        Ok(format!(
+            "{kubelet},system:node:{NODE_NAME},kubelet,system:nodes\n{scheduler},system:kube-scheduler,scheduler,system:masters\n"
+        ))
     }
 
     /// JSON is YAML.

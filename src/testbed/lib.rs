@@ -10,6 +10,9 @@
 //!   ended by drop or by the watchdog             for hands and eyes
 //! ```
 //!
+//! With [`Options::node`] there is also a node that runs pods: kubelet, scheduler, containerd and runc,
+//! as root. [`Image`] makes images for it, of programs of this machine.
+//!
 //! [`FaultProxy`] stands between a client and the API server and fails on demand: at the n-th
 //! write, delivered or not, or by watches that go silent.
 //!
@@ -43,10 +46,12 @@ mod control_plane;
 mod envoy;
 mod envoy_binary;
 mod envoy_bootstrap;
+mod go_build;
 mod keycloak;
 mod keycloak_distribution;
 mod keys;
 mod layout;
+mod node;
 mod ports;
 mod process;
 mod proxy;
@@ -61,5 +66,6 @@ pub use envoy::{
 pub use envoy_binary::ENVOY_VERSION;
 pub use keycloak::{Keycloak, KeycloakAnswer};
 pub use keycloak_distribution::KEYCLOAK_VERSION;
+pub use node::{Image, NODE_NAME, NodePrograms, node_obstacle};
 pub use proxy::{FaultProxy, ProxyOptions};
 pub use proxy_state::{Deliver, Seen};

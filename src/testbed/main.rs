@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use countersign_testbed::cluster::{Cluster, Found};
-use countersign_testbed::{Binaries, ControlPlane, Options};
+use countersign_testbed::{Binaries, ControlPlane, Image, NodePrograms, Options};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 use tokio::runtime::Builder;
@@ -38,6 +38,9 @@ enum Action {
         /// Where its files go
         #[arg(long, default_value = ".cluster")]
         dir: PathBuf,
+        /// With a node that runs pods; needs root
+        #[arg(long)]
+        node: bool,
     },
     /// Ends it and removes its folder
     Down {
@@ -46,11 +49,20 @@ enum Action {
         dir: PathBuf,
     },
     /// Prints the folder of the programs, after building them if need be
-    Binaries,
+    Binaries {
+        /// Of a node instead
+        #[arg(long)]
+        node: bool,
+    },
+    /// Makes an image of programs of this machine, for a node
+    Image(ImageArguments),
     /// Prints where Envoy is, after downloading it if need be
     Envoy,
     /// Runs a command against a control plane of its own (KUBECONFIG, PATH) and ends that again
     Run {
+        /// With a node that runs pods; needs root (CONTAINERD_ADDRESS for ctr)
+        #[arg(long)]
+        node: bool,
         /// The command and its arguments
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
@@ -61,6 +73,27 @@ enum Action {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct ImageArguments {
+    /// As pods name it, with a tag
+    #[arg(long)]
+    name: String,
+    /// A file of this machine and where it goes; libraries of programs come along
+    #[arg(long = "file", value_name = "FILE:PATH", value_parser = pair)]
+    files: Vec<(PathBuf, PathBuf)>,
+    /// A link and what it points to
+    #[arg(long = "link", value_name = "PATH:TARGET", value_parser = pair)]
+    links: Vec<(PathBuf, PathBuf)>,
+    /// Who runs it
+    #[arg(long, default_value = "65532:65532")]
+    user: String,
+    /// The command, absolute
+    #[arg(long)]
+    entrypoint: Option<String>,
+    /// The tar file to write, an OCI layout
+    to: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -74,14 +107,15 @@ fn act(action: Action) -> Result<ExitCode> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let code = runtime.block_on(async {
         match action {
-            Action::Up { dir } => until_told_to_stop(up(&dir)).await,
+            Action::Up { dir, node } => until_told_to_stop(up(&dir, node)).await,
             Action::Down { dir } => down(&dir),
-            Action::Binaries => binaries(),
+            Action::Binaries { node } => binaries(node),
+            Action::Image(arguments) => image(arguments),
             Action::Envoy => {
                 println!("{}", countersign_testbed::envoy_program()?.display());
                 Ok(ExitCode::SUCCESS)
             }
-            Action::Run { command } => run(&command).await,
+            Action::Run { node, command } => run(node, &command).await,
             Action::Detach { command } => detach(&command),
         }
     });
@@ -89,13 +123,13 @@ fn act(action: Action) -> Result<ExitCode> {
     code
 }
 
-async fn up(dir: &Path) -> Result<ExitCode> {
+async fn up(dir: &Path, node: bool) -> Result<ExitCode> {
     let launcher = [
         std::env::current_exe()?.into_os_string(),
         "detach".into(),
         "--".into(),
     ];
-    let (cluster, found) = Cluster::up(dir, &launcher).await?;
+    let (cluster, found) = Cluster::up(dir, node, &launcher).await?;
     match found {
         Found::Nothing => println!("a control plane runs in {}", dir.display()),
         Found::Running => println!("a control plane runs in {} already", dir.display()),
@@ -104,6 +138,13 @@ async fn up(dir: &Path) -> Result<ExitCode> {
     println!("  export KUBECONFIG={}", cluster.kubeconfig().display());
     println!("  export PATH={}:$PATH", cluster.bin_dir().display());
     println!("  kubectl get namespaces");
+    if let Some(socket) = cluster.node_socket() {
+        println!();
+        println!("It has a node; this loads an image into it:");
+        println!();
+        println!("  export CONTAINERD_ADDRESS={}", socket.display());
+        println!("  hack/image.sh && ctr -n k8s.io images import target/image/countersign.tar");
+    }
     println!();
     println!("make cluster-down ends it.");
     Ok(ExitCode::SUCCESS)
@@ -118,9 +159,33 @@ fn down(dir: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn binaries() -> Result<ExitCode> {
-    println!("{}", Binaries::find_or_build()?.dir().display());
+fn binaries(node: bool) -> Result<ExitCode> {
+    if node {
+        println!("{}", NodePrograms::find_or_build()?.dir().display());
+    } else {
+        println!("{}", Binaries::find_or_build()?.dir().display());
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn image(arguments: ImageArguments) -> Result<ExitCode> {
+    let image = Image {
+        name: arguments.name,
+        files: arguments.files,
+        links: arguments.links,
+        user: arguments.user,
+        entrypoint: arguments.entrypoint.into_iter().collect(),
+    };
+    image.write(&arguments.to)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Two paths with a colon between them.
+fn pair(text: &str) -> Result<(PathBuf, PathBuf)> {
+    let (one, other) = text
+        .split_once(':')
+        .context("expected a colon between two paths")?;
+    Ok((one.into(), other.into()))
 }
 
 fn detach(command: &[OsString]) -> Result<ExitCode> {
@@ -130,20 +195,29 @@ fn detach(command: &[OsString]) -> Result<ExitCode> {
     Err(error).with_context(|| format!("become {}", program.display()))
 }
 
-async fn run(command: &[OsString]) -> Result<ExitCode> {
+async fn run(node: bool, command: &[OsString]) -> Result<ExitCode> {
     let mut plane = None;
+    let options = Options {
+        node,
+        ..Options::default()
+    };
     let started = until_told_to_stop(async {
-        plane = Some(ControlPlane::start(Options::default()).await?);
+        plane = Some(ControlPlane::start(options).await?);
         Ok(ExitCode::SUCCESS)
     });
     let code = started.await?;
     let Some(plane) = plane else { return Ok(code) };
     let (program, arguments) = command.split_first().context("no command was given")?;
-    let child = tokio::process::Command::new(program)
+    let mut child = tokio::process::Command::new(program);
+    child
         .args(arguments)
         .env("KUBECONFIG", plane.kubeconfig())
-        .env("PATH", plane.binaries().search_path())
-        .kill_on_drop(true)
+        .env("PATH", plane.search_path())
+        .kill_on_drop(true);
+    if let Some((_, socket)) = plane.node() {
+        child.env("CONTAINERD_ADDRESS", socket);
+    }
+    let child = child
         .spawn()
         .with_context(|| format!("start {}", program.display()))?;
     plane.watch(child.id())?;

@@ -25,16 +25,19 @@ use crate::layout::Program;
 
 /// Reads until the parent is gone. A line is the pid of one more process to end; an empty one takes
 /// all of them back. Kills and removes again and again for a while, since a killed process
-/// may still be writing, and since one may have been started in the parent's last moment.
+/// may still be writing, and since one may have been started in the parent's last moment. A node's
+/// control groups are removed too.
 const WATCHDOG: &str = r#"
 trap '' HUP INT TERM
 extra=
 while read -r line; do extra=${line:+$extra $line}; done
+groups=$(cat -- "$2/node/cgroups" 2>/dev/null)
 tries=0
 while [ $tries -lt 50 ]; do
     kill -s KILL -- "-$1" 2>/dev/null
     for pid in $extra; do kill -s KILL "$pid" 2>/dev/null; done
     extra=
+    for group in $groups; do find "$group" -depth -type d -exec rmdir {} + 2>/dev/null; done
     rm -rf -- "$2" 2>/dev/null
     tries=$((tries + 1))
     [ $tries -ge 5 ] && [ ! -e "$2" ] && exit 0

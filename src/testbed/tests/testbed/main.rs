@@ -11,6 +11,7 @@
 
 mod binaries;
 mod control_plane;
+mod node;
 mod processes;
 mod proxy;
 

@@ -173,7 +173,7 @@ fn a_folder_that_is_not_a_cluster_is_left_alone() {
 }
 
 /// The command lines of all processes that have the folder in their arguments, zombies aside.
-fn running_in(dir: &Path) -> Vec<String> {
+pub(crate) fn running_in(dir: &Path) -> Vec<String> {
     let dir = dir.display().to_string();
     let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     processes
