@@ -32,6 +32,10 @@ lint: ## Format, clippy, rustdoc and cargo deny alone
 charts: ## Check the Helm charts, the Kustomize base and Argo CD's health scripts, on a control plane too
 	@hack/charts.sh
 
+.PHONY: docs
+docs: ## The documentation as a site, in target/docs (mdBook, built once)
+	@hack/docs.sh
+
 .PHONY: bench
 bench: ## Measure against the raw limit; table and target/bench/results.json (ONLY=name,… QUICK=1)
 	@hack/bench.sh
