@@ -23,6 +23,9 @@ pub(crate) enum Command {
     Decide(Box<Decide>),
     /// Issue certificates to pods that keep their own key, by gRPC over TLS
     Issue(Box<Issue>),
+    /// Keep a pod's certificate, beside its containers: the SPIFFE Workload API and Envoy's SDS on a
+    /// unix socket, and files
+    Agent(Box<Agent>),
     /// Print the CRDs and the admission policies, for kubectl apply --server-side -f -
     Crds,
     /// Print the kinds of tasks that are compiled in, as TaskKinds
@@ -261,6 +264,57 @@ pub(crate) struct Issue {
     /// What to log, as in RUST_LOG. At 'warn' and below, kube_client may log whole answers of the API
     /// server, Secrets too
     #[arg(long, env = "RUST_LOG", default_value = "info,kube_client=error")]
+    pub(crate) log: String,
+    /// How to log
+    #[arg(long, default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How a sidecar runs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # In a pod whose volumes hold a token for the audience countersign and the trust bundle
+  countersign agent --trust-domain example.org
+
+  # For a program that reads files, and Envoy's SDS at the same socket
+  countersign agent --trust-domain example.org --files /run/countersign/tls")]
+pub(crate) struct Agent {
+    /// The issuing endpoint
+    #[arg(
+        long,
+        env = "COUNTERSIGN_ISSUER",
+        default_value = "https://countersign-issue.countersign-system.svc:9444"
+    )]
+    pub(crate) issuer: String,
+    /// The trust domain that the pod's identity is of: the endpoint must be its issuer
+    #[arg(long, env = "COUNTERSIGN_TRUST_DOMAIN")]
+    pub(crate) trust_domain: String,
+    /// The trust domain's roots in PEM, such as its ClusterTrustBundle projected into the pod; read
+    /// again at each connection
+    #[arg(long, default_value = "/var/run/countersign/bundle/ca.crt")]
+    pub(crate) trust_bundle: PathBuf,
+    /// The pod's projected ServiceAccount token, of the audience that the endpoint wants; read again at
+    /// each call
+    #[arg(long, default_value = "/var/run/secrets/countersign/token")]
+    pub(crate) token: PathBuf,
+    /// The name of the AgentIdentity, where a pod has several
+    #[arg(long, env = "COUNTERSIGN_IDENTITY")]
+    pub(crate) identity: Option<String>,
+    /// Where the SPIFFE Workload API and Envoy's SDS are served: a unix socket for the pod's user and
+    /// group
+    #[arg(long, default_value = "/run/countersign/agent.sock")]
+    pub(crate) socket: PathBuf,
+    /// A folder for tls.crt, tls.key and ca.crt, which the sidecar's user alone can read; they go when
+    /// the identity does
+    #[arg(long)]
+    pub(crate) files: Option<PathBuf>,
+    /// Where /healthz, /readyz (a certificate is in hand) and /metrics are served, in plain HTTP; 'none'
+    /// for nowhere
+    #[arg(long, default_value = "127.0.0.1:8082")]
+    pub(crate) health_listen: Listen,
+    /// What to log, as in RUST_LOG
+    #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub(crate) log: String,
     /// How to log
     #[arg(long, default_value = "text")]

@@ -1,5 +1,6 @@
 //! `countersign`: just-in-time identities for AI agents on Kubernetes.
 
+mod agent_run;
 mod args;
 mod decide;
 mod issue;
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(*arguments),
         Command::Decide(arguments) => decide::run(*arguments),
         Command::Issue(arguments) => issue::run(*arguments),
+        Command::Agent(arguments) => agent_run::run(*arguments),
         Command::Crds => print::crds(),
         Command::Taskkinds => print::task_kinds(),
         Command::Completion { shell } => print::completion(shell),

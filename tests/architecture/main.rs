@@ -109,7 +109,15 @@ const LAYERS: [(&str, &[&str]); 22] = [
 ];
 
 /// What the root package may name: everything that isn't for development only.
-const ROOT: [&str; 6] = ["api", "tasks", "runtime", "controller", "pdp", "issuer"];
+const ROOT: [&str; 7] = [
+    "api",
+    "tasks",
+    "runtime",
+    "controller",
+    "pdp",
+    "issuer",
+    "agent",
+];
 
 /// For development only: nothing that ships may name them.
 const DEVELOPMENT: [&str; 2] = ["testbed", "bench"];
