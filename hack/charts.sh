@@ -127,6 +127,9 @@ refuse_bad_values() {
   refused "at '/decide/callers/0/spiffeID'" "${decide[@]}" --set 'decide.callers[0].spiffeID=spiffe://*'
   refused "is polled with a token" "${asked[@]}" --set 'decide.transmitters[0].issuer=https://i.example' \
     --set 'decide.transmitters[0].audience=us' --set 'decide.transmitters[0].poll=https://i.example/poll'
+  refused "name the issuing endpoint in inject.issuer" --set inject.enabled=true
+  refused "at '/issue/owners/0/resources/0'" --set 'issue.owners[0].apiGroup=apps' --set 'issue.owners[0].resources={*}'
+  refused "at '/inject/log/filter'" --set 'inject.log.filter=a"b'
   refused "at '/image/digest'" --set image.digest=latest
   refused "at '/operator/workers': maximum: got 5,000, want 1,024" --set operator.workers=5000
   refused "at '/extraEnv/0/name': 'not' failed" --set 'extraEnv[0].name=POD_NAME' --set 'extraEnv[0].value=x'

@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 . hack/tools.sh
 # shellcheck source=hack/charts_gitops.sh
 . hack/charts_gitops.sh
+# shellcheck source=hack/charts_inject.sh
+. hack/charts_inject.sh
 
 system=countersign-system
 work=$(mktemp -d)
@@ -18,7 +20,7 @@ cleanup() {
   local status=$?
   [ "${#background[@]}" = 0 ] || kill "${background[@]}" 2>/dev/null || true
   wait 2>/dev/null || true
-  if [ "$status" != 0 ]; then tail -n 15 "$work"/{operator,decide}.log 2>/dev/null | cut -c1-300 >&2 || true; fi
+  if [ "$status" != 0 ]; then tail -n 15 "$work"/{operator,decide,issue}.log 2>/dev/null | cut -c1-300 >&2 || true; fi
   rm -rf "$work"
 }
 trap cleanup EXIT
@@ -51,6 +53,7 @@ main() {
   conform
   operator_installs
   rights_are_as_meant
+  injects
   programs_run
   gitops
   upgrades
@@ -119,10 +122,10 @@ operator_installs() {
   grep -q 'helm test countersign' "$work/notes.log" || die "the notes don't say what to do next"
   # The real controllers make the pods, and Pod Security lets them in.
   local pod
-  for pod in countersign-operator-0 countersign-decide-0 countersign-decide-1; do
+  for pod in countersign-operator-0 countersign-decide-{0,1} countersign-issue-{0,1,2}; do
     eventually 30 kubectl get pod "$pod" -n "$system"
   done
-  quietly kubectl get pvc audit-countersign-operator-0 audit-countersign-decide-1 -n "$system"
+  quietly kubectl get pvc audit-countersign-operator-0 audit-countersign-decide-1 audit-countersign-issue-2 -n "$system"
 }
 
 # can YES-OR-NO WHO ARGUMENTS…
@@ -131,6 +134,20 @@ can() {
   shift 2
   said=$(kubectl auth can-i "$@" --as="$who" 2>/dev/null || true)
   [ "$said" = "$expected" ] || die "$who may $*: $said, and it should be $expected"
+}
+
+# signs TRUE-OR-FALSE WHO SIGNER: kubectl can't ask of what isn't served.
+signs() {
+  local said
+  said=$(kubectl create -o jsonpath='{.status.allowed}' -f - <<EOF
+apiVersion: authorization.k8s.io/v1
+kind: SubjectAccessReview
+spec:
+  user: $2
+  resourceAttributes: {group: certificates.k8s.io, resource: signers, name: $3, verb: sign}
+EOF
+  )
+  [ "$said" = "$1" ] || die "$2 may sign for $3: $said, and it should be $1"
 }
 
 may() { [ "$(kubectl auth can-i "$@" 2>/dev/null)" = yes ]; }
@@ -166,6 +183,17 @@ rights_are_as_meant() {
   can no "$decide" get secrets -n "$system"
   can no "$decide" get secrets -n finance
   can no "$decide" update "agentidentities.$all" -n finance
+  local issue=system:serviceaccount:$system:countersign-issue
+  eventually 20 may get jobs.batch -n finance "--as=$issue" # by the roles of tasks, which are aggregated
+  can yes "$issue" get replicasets.apps/a -n finance
+  can yes "$issue" list pods -n finance
+  can yes "$issue" list secrets -n "$system"
+  can no "$issue" list secrets -n finance
+  can no "$issue" create secrets -n "$system"
+  can no "$issue" update pods -n finance
+  can no "$issue" patch "agentidentities.$all" --subresource=status -n finance
+  signs true "$issue" countersign.dev/agent
+  signs false "$issue" kubernetes.io/kubelet-serving
 }
 
 # arguments WORKLOAD: of the program, for this machine.
@@ -218,6 +246,13 @@ programs_run() {
   background+=("$!")
   eventually 40 pages "$!"
 
+  account countersign-issue
+  mapfile -t args < <(arguments statefulset/countersign-issue)
+  KUBECONFIG=$work/countersign-issue.kubeconfig POD_NAMESPACE=$system POD_NAME=countersign-issue-0 \
+    COUNTERSIGN_AUDIT=sqlite:$work/issue.db "$programs/countersign" "${args[@]}" >"$work/issue.log" 2>&1 &
+  background+=("$!")
+  eventually 40 pages "$!"
+
   # What `helm test` does in a pod: its account, its arguments. Its account is made by the hook alone.
   helm template countersign charts/countersign -n "$system" --show-only templates/tests/status.yaml >"$work/test.yaml"
   eventually 10 kubectl apply --server-side -f "$work/test.yaml" # the pod comes before its account in it
@@ -226,7 +261,7 @@ programs_run() {
   eventually 30 env KUBECONFIG="$work/countersign-test.kubeconfig" "$programs/kubectl-countersign" "${args[@]}"
   kubectl delete -f "$work/test.yaml" --now >/dev/null
 
-  ! grep -i forbidden "$work"/{operator,decide}.log >&2 || die "a right is missing"
+  ! grep -i forbidden "$work"/{operator,decide,issue}.log >&2 || die "a right is missing"
 }
 
 field() { kubectl get "$1" "${@:3}" -o "jsonpath=$2"; }

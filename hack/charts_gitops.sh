@@ -145,6 +145,12 @@ every_state() {
   turns Stalled trustdomain/lost.example
   live refused trustdomain/lost.example
 
+  # A pod's own: no Secret, nothing issued yet, and in order.
+  quietly job by-itself
+  quietly identity by-itself by-itself alice Workload
+  turns Ready agentidentity/by-itself -n finance
+  live ready agentidentity/by-itself -n finance
+
   # Over, and changed after that: it stays over.
   quietly job short
   quietly identity short short

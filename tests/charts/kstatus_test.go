@@ -74,7 +74,7 @@ func TestLiveObjectsAreInTheStateThatToolsSee(t *testing.T) {
 		})
 	}
 	for kind, least := range map[string]int{
-		"AgentIdentity": 9, "Delegation": 6, "AgentPolicy": 3, "ClusterAgentPolicy": 1, "TaskKind": 3, "TrustDomain": 3, "AgentOwner": 1,
+		"AgentIdentity": 10, "Delegation": 6, "AgentPolicy": 3, "ClusterAgentPolicy": 1, "TaskKind": 3, "TrustDomain": 3, "AgentOwner": 1,
 	} {
 		if seen[kind] < least {
 			t.Errorf("%d objects of kind %s, expected %d", seen[kind], kind, least)

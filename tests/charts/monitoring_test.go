@@ -3,6 +3,7 @@ package charts
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,7 +20,7 @@ var (
 func metrics(t *testing.T) map[string]bool {
 	t.Helper()
 	known := map[string]bool{}
-	for _, file := range append(glob(t, "src/*/metrics.rs"), glob(t, "src/runtime/*.rs")...) {
+	for _, file := range slices.Concat(glob(t, "src/*/metrics.rs"), glob(t, "src/*/*/metrics.rs"), glob(t, "src/runtime/*.rs")) {
 		for _, found := range registered.FindAllStringSubmatch(read(t, file), -1) {
 			name := "countersign_" + found[2]
 			if found[1] != "" {

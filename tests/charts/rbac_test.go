@@ -2,6 +2,7 @@ package charts
 
 import (
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -23,8 +24,10 @@ func grants(t *testing.T, all []object, keep func(object) bool) map[string]objec
 		}
 		it := clone(t, it)
 		meta := it["metadata"].(object)
-		if other, is := called[name(it)]; is {
-			meta["name"] = other
+		for _, named := range []any{meta, it["roleRef"]} {
+			if named, is := named.(object); is && called[fmt.Sprint(named["name"])] != "" {
+				named["name"] = called[fmt.Sprint(named["name"])]
+			}
 		}
 		delete(meta, "labels")
 		if rules, _ := it["rules"].([]any); len(rules) == 0 {
@@ -59,9 +62,9 @@ func TestTheChartGrantsWhatTheExamplesGrantAndNoMore(t *testing.T) {
 		examples = append(examples, objects(t, file)...)
 	}
 	wanted := grants(t, examples, func(object) bool { return true })
-	// `rights` has Secrets in finance, Jobs, and a decision point that Falco tells of pods.
+	// `rights` has Secrets in finance, Jobs, a decision point that Falco tells of pods, and pod certificates.
 	is := grants(t, rendered(t, "rights"), func(it object) bool {
-		return component(it) == "operator" || component(it) == "decide"
+		return slices.Contains([]string{"operator", "decide", "issue"}, component(it))
 	})
 	for id, it := range wanted {
 		if !reflect.DeepEqual(is[id], it) {
@@ -71,6 +74,29 @@ func TestTheChartGrantsWhatTheExamplesGrantAndNoMore(t *testing.T) {
 	for id, it := range is {
 		if _, there := wanted[id]; !there {
 			t.Errorf("no example has %s: %v", id, it)
+		}
+	}
+}
+
+// tests/it/pod_certificate runs by a manifest of its own, and proves what it lets through and what not.
+func TestPodCertificatesAreAskedForAndSignedAsTheTestsHaveIt(t *testing.T) {
+	tested := objects(t, filepath.Join(root, "tests/it/pod_certificate/rights.yaml"))
+	var here []object
+	for _, it := range rendered(t, "rights") {
+		delete(it["metadata"].(object), "labels")
+		here = append(here, it)
+	}
+	for where, all := range map[string][]object{
+		"the chart": here, "the example": objects(t, filepath.Join(root, "examples/rbac/pod-certificates.yaml")),
+	} {
+		for _, wanted := range tested {
+			if wanted["kind"] == "ServiceAccount" {
+				continue
+			}
+			found := slices.ContainsFunc(all, func(it object) bool { return reflect.DeepEqual(it, wanted) })
+			if !found {
+				t.Errorf("%s doesn't have %s %s as it was tested", where, wanted["kind"], name(wanted))
+			}
 		}
 	}
 }

@@ -43,6 +43,10 @@ app.kubernetes.io/part-of: countersign
 {{ default (printf "%s-decide" (include "countersign.fullname" .)) .Values.decide.serviceAccount.name }}
 {{- end -}}
 
+{{- define "countersign.issueAccount" -}}
+{{ default (printf "%s-issue" (include "countersign.fullname" .)) .Values.issue.serviceAccount.name }}
+{{- end -}}
+
 {{- define "countersign.image" -}}
 {{- with .Values.image -}}
 {{- if .digest -}}
@@ -72,7 +76,7 @@ app.kubernetes.io/part-of: countersign
 {{- if eq .Values.audit.store "SQLite" }}true{{ end -}}
 {{- end -}}
 
-{{/* What both components' pods have in common. Takes [root, component's values, component]. */}}
+{{/* What all components' pods have in common. Takes [root, component's values, component]. */}}
 {{- define "countersign.podSpec" -}}
 {{- $root := index . 0 -}}
 {{- $it := index . 1 -}}
@@ -213,6 +217,9 @@ seccompProfile:
 
 {{/* What the schema can't say. */}}
 {{- define "countersign.check" -}}
+{{- if and .Values.inject.enabled (not .Values.issue.enabled) (not .Values.inject.issuer) -}}
+{{- fail "inject.enabled: name the issuing endpoint in inject.issuer, or enable issue" -}}
+{{- end -}}
 {{- if and .Values.allSecretNamespaces .Values.secretNamespaces -}}
 {{- fail "allSecretNamespaces is every namespace: leave secretNamespaces empty, or set allSecretNamespaces to false" -}}
 {{- end -}}

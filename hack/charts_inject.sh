@@ -1,0 +1,130 @@
+# shellcheck shell=bash
+# Sourced by charts_cluster.sh: what the admission policy of `inject` makes of pods.
+# shellcheck disable=SC2154 # `work` is the caller's
+
+# pod NAME LABEL [JQ]: creates a pod in finance, changed by JQ before, and keeps what came to be in $work/pod.json.
+pod() {
+  jq -n --arg name "$1" --arg asks "$2" '{
+    apiVersion: "v1", kind: "Pod",
+    metadata: {name: $name, labels: {"countersign.dev/inject": $asks}},
+    spec: {
+      schedulerName: "nobody",
+      securityContext: {runAsNonRoot: true, seccompProfile: {type: "RuntimeDefault"}},
+      containers: [{
+        name: "app", image: "app",
+        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: ["ALL"]}}}]}}' |
+    jq "${3:-.}" >"$work/asked.json"
+  kubectl create -n finance -f "$work/asked.json" -o json >"$work/pod.json" 2>"$work/pod.log"
+}
+
+# has JQ: the pod that came to be.
+has() { jq -e "$1" "$work/pod.json" >/dev/null || die "not so: $1 ($(jq -c '.spec | {initContainers, containers, volumes}' "$work/pod.json"))"; }
+
+once='([.spec.initContainers[]? | select(.name == "countersign-agent")] | length == 1)
+  and ([.spec.volumes[] | select(.name | startswith("countersign-"))] | length == 2)
+  and all(.spec.containers[]; [.volumeMounts[] | select(.name == "countersign-agent")] | length == 1)'
+
+injects() {
+  kubectl label namespace finance pod-security.kubernetes.io/{enforce,warn}=restricted >/dev/null
+  pod before-the-namespace true || die "refused: $(cat "$work/pod.log")"
+  has '.spec.initContainers == null'
+  kubectl label namespace finance countersign.dev/inject=example.org >/dev/null
+  eventually 20 is_injected # a policy counts some moments after it is there
+
+  has '.spec.initContainers[0] | .restartPolicy == "Always" and .command == ["countersign"] and .args[0] == "agent"'
+  has '.spec.initContainers[0].args | index("--trust-domain=example.org")'
+  has '.spec.initContainers[0] | .args | index("--issuer=https://countersign-issue.countersign-system.svc:9444")'
+  has '.spec.initContainers[0].args | map(select(test("^--(identity|files)="))) == []'
+  has '.spec.initContainers[0].securityContext | .runAsUser == 65532 and .runAsNonRoot and .readOnlyRootFilesystem'
+  has '.spec.initContainers[0].resources.limits.memory == "64Mi"'
+  has '.spec.initContainers[0].startupProbe.httpGet == {path: "/readyz", port: "agent-health", scheme: "HTTP"}'
+  has '.spec.volumes | map(select(.name == "countersign-token")) | .[0].projected.sources == [
+    {serviceAccountToken: {audience: "countersign", expirationSeconds: 3600, path: "token"}},
+    {clusterTrustBundle: {name: "countersign.dev:agent:example.org", path: "ca.crt"}}]'
+  has '.spec.containers[0].env == [{name: "SPIFFE_ENDPOINT_SOCKET", value: "unix:///run/countersign/agent.sock"}]'
+  has '[.spec.containers[0].volumeMounts[] | select(.name == "countersign-agent")] == [{name: "countersign-agent", mountPath: "/run/countersign", readOnly: true}]'
+
+  # What doesn't ask has none.
+  pod asks-not false || die "refused: $(cat "$work/pod.log")"
+  has '.spec.initContainers == null'
+
+  # What the pod has of its own stays, whatever it is.
+  pod its-own true '.spec.securityContext.runAsUser = 1000 | .metadata.annotations = {
+      "countersign.dev/identity": "reader", "countersign.dev/files": "true", "countersign.dev/health-port": "9082"}
+    | .spec.volumes = [{name: "data", emptyDir: {}}]
+    | .spec.initContainers = [.spec.containers[0] + {name: "first"}]
+    | .spec.containers[0] += {
+        env: [{name: "A", value: "1"}, {name: "A", value: "2"}, {name: "SPIFFE_ENDPOINT_SOCKET", value: "unix:///elsewhere"}],
+        ports: [{containerPort: 80, name: "a"}, {containerPort: 80, name: "b"}],
+        volumeMounts: [{name: "data", mountPath: "/data"}]}
+    | .spec.containers += [.spec.containers[0] + {name: "second", env: null, ports: null}]' || die "refused: $(cat "$work/pod.log")"
+  has "$once"
+  has '[.spec.initContainers[].name] == ["countersign-agent", "first"]'
+  has '.spec.initContainers[0].securityContext.runAsUser == null and .spec.initContainers[0].ports[0].containerPort == 9082'
+  has '.spec.initContainers[0].args | index("--identity=reader") and index("--files=/run/countersign/files") and index("--health-listen=0.0.0.0:9082")'
+  has '.spec.containers[0] | (.env | length == 3) and .env[2].value == "unix:///elsewhere" and (.ports | length == 2)'
+  has '[.spec.containers[0].volumeMounts[].mountPath | select(. == "/data")] | length == 1'
+  has '.spec.containers[1].env | length == 1'
+  has '.spec.initContainers[1].env | length == 1'
+
+  # Twice is once: the same pod again, and another policy that changes pods after this one.
+  cp "$work/pod.json" "$work/again.json"
+  jq 'del(.status) | .metadata = {name: "again", labels: .metadata.labels}' "$work/again.json" >"$work/asked.json"
+  kubectl create -n finance -f "$work/asked.json" -o json >"$work/pod.json" 2>"$work/pod.log" || die "refused: $(cat "$work/pod.log")"
+  has "$once"
+  another_policy
+  eventually 20 is_marked
+  has "$once"
+
+  # As a controller makes it.
+  kubectl create -n finance -f - <<EOF >/dev/null
+apiVersion: batch/v1
+kind: Job
+metadata: {name: injected}
+spec:
+  template: $(jq -c '{metadata: {labels: .metadata.labels}, spec: (.spec + {restartPolicy: "Never"})}' "$work/asked-simple.json")
+EOF
+  eventually 20 kubectl wait --for=create pod -l job-name=injected -n finance --timeout=5s
+  kubectl get pod -l job-name=injected -n finance -o json | jq '.items[0]' >"$work/pod.json"
+  has "$once"
+
+  # A port that is none is told to whoever makes the pod.
+  ! pod bad-port true '.metadata.annotations = {"countersign.dev/health-port": "http"}' || die "a pod with a bad port was made"
+  grep -q "countersign-inject" "$work/pod.log" || die "nobody is told whose refusal it is: $(cat "$work/pod.log")"
+  kubectl delete pods,jobs --all -n finance --now --wait=false >/dev/null
+  kubectl label namespace finance countersign.dev/inject- pod-security.kubernetes.io/{enforce,warn}- >/dev/null
+  quietly kubectl delete -f "$work/another.yaml"
+}
+
+is_injected() {
+  kubectl delete pod injected -n finance --ignore-not-found --now
+  pod injected true && cp "$work/asked.json" "$work/asked-simple.json" && jq -e "$once" "$work/pod.json"
+}
+
+# Somebody else's, which changes every pod, and is asked again when another did.
+another_policy() {
+  cat >"$work/another.yaml" <<'EOF'
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: another}
+spec:
+  reinvocationPolicy: IfNeeded
+  matchConstraints:
+    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]
+  mutations:
+    - patchType: ApplyConfiguration
+      applyConfiguration:
+        expression: 'Object{metadata: Object.metadata{labels: {"another": "was-here"}}}'
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: another}
+spec: {policyName: another}
+EOF
+  quietly kubectl apply --server-side -f "$work/another.yaml"
+}
+
+is_marked() {
+  kubectl delete pod marked -n finance --ignore-not-found --now
+  pod marked true && jq -e '.metadata.labels.another == "was-here"' "$work/pod.json"
+}
