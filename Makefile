@@ -9,8 +9,8 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: try
-try: ## The whole story on a real control plane, told by kubectl (KEEP=1 stays; KUBECONFIG uses your cluster)
-	@hack/try.sh
+try: ## The whole story on a real control plane, told by kubectl (KEEP=1 stays; KUBECONFIG uses your cluster; NODE=1: installed by Helm, as pods)
+	@hack/try$(if $(NODE),_node).sh
 
 .PHONY: test
 test: ## Format, lints, docs, licences and all tests, those on a real control plane too

@@ -5,6 +5,7 @@
 #   hack/charts.sh          all of it
 #   hack/charts.sh quick    what wants no control plane: a part of `make test`
 #   hack/charts.sh tools    builds what `quick` needs and does nothing else
+#   hack/charts.sh helm     builds Helm alone and prints where it is
 #
 # PROGRAMS names a folder that has our programs, built; otherwise they are built first.
 #
@@ -31,6 +32,11 @@ export CGO_ENABLED=0 GOWORK=off GOFLAGS=
 
 main() {
   command -v go >/dev/null || die "Go 1.26 or newer is missing (https://go.dev/dl): Helm is built with it"
+  if [ "${1:-}" = helm ]; then
+    tool "$helm" "helm.sh/helm/v4/cmd/helm@$HELM_VERSION"
+    printf '%s\n' "$helm"
+    return
+  fi
   tools
   [ "${1:-}" != tools ] || return 0
   # Helm keeps what it downloads and knows here, and not in the home folder.

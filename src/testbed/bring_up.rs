@@ -63,7 +63,8 @@ async fn bring_up_node(
     let client = client(config)?;
     node::prepare_pods(client.clone(), layout.api_port()).await?;
     let look = || node::takes_pods(client.clone());
-    until("a node that takes pods", deadline, launch, look).await
+    until("a node that takes pods", deadline, launch, look).await?;
+    node::offer_storage(client).await
 }
 
 /// Waits until the API server behind `config` says that it is ready.

@@ -42,10 +42,12 @@ until [ -S "$dir/containerd.sock" ]; do
   sleep 0.05
 done
 ctr --address "$dir/containerd.sock" --namespace k8s.io images import "$dir/pause.tar"
-"$@" &
+"$@" >>"$dir/kubelet.log" 2>&1 &
 kubelet=$!
 # A shell that waits for a command reaps whatever else ended: without that, shims would stay as zombies.
 while kill -0 "$containerd" 2>/dev/null && kill -0 "$kubelet" 2>/dev/null; do sleep 0.5; done
-echo "containerd or the kubelet ended by itself; containerd's last lines:"
-tail -n 15 "$dir/containerd.log"
+ended=containerd
+kill -0 "$kubelet" 2>/dev/null || ended=kubelet
+echo "$ended ended by itself:"
+tail -n 14 "$dir/$ended.log"
 exit 1

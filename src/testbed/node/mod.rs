@@ -27,6 +27,7 @@ use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1 as core;
 use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams};
+use serde_json::json;
 
 use crate::layout::Program;
 use crate::ports::free_port;
@@ -208,6 +209,18 @@ pub(crate) async fn prepare_pods(client: kube::Client, api_port: u16) -> Result<
             .await
             .with_context(|| format!("apply {name}"))?;
     }
+    Ok(())
+}
+
+/// Has the node offer local storage: its kubelet doesn't measure any, and a pod that asks for some would
+/// wait for ever. How much is of no weight, since nothing holds pods to it.
+pub(crate) async fn offer_storage(client: kube::Client) -> Result<()> {
+    let storage = json!({"ephemeral-storage": "1Ti"});
+    let status = json!({"status": {"capacity": storage, "allocatable": storage}});
+    Api::<core::Node>::all(client)
+        .patch_status(NODE_NAME, &PatchParams::default(), &Patch::Merge(&status))
+        .await
+        .context("have the node offer storage")?;
     Ok(())
 }
 
