@@ -1,29 +1,33 @@
 //! The documentation holds: each policy that it shows compiles and passes its tests, each JSON is
-//! JSON, and no reason of an answer is missing.
+//! JSON, no reason, metric or alert is missing, each link leads somewhere, and what is generated
+//! (`docs/reference/`) is what the code says: `UPDATE=1 cargo test --test docs` writes it.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by a panic"
+)]
+
+mod generated;
+mod help;
+mod kinds;
+mod metrics;
+mod pages;
+mod reasons;
+mod reference;
+mod site;
 
 use countersign_api::{AgentPolicy, ClusterAgentPolicy};
 use countersign_policies::PolicyObject;
 use countersign_policy::{Mode, PolicySource, PolicyText, Scope, compile};
 
+use crate::pages::blocks;
+
 const POLICIES: &str = include_str!("../../docs/policies.md");
 const DECISIONS: &str = include_str!("../../docs/decisions.md");
 /// Where each reason is written.
 const REASONS: &str = include_str!("../../src/decision/answer.rs");
-
-/// The fenced blocks of a language.
-fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
-    let start = format!("```{language}\n");
-    let mut found = Vec::new();
-    let mut rest = page;
-    while let Some((_, after)) = rest.split_once(&start) {
-        let (block, after) = after.split_once("\n```").unwrap();
-        found.push(block);
-        rest = after;
-    }
-    found
-}
 
 fn compiles(source: &PolicySource, shown: &str) {
     if let Err(problems) = compile(source) {
