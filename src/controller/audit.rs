@@ -13,6 +13,7 @@ use tracing::{error, info};
 use crate::context::Context;
 use crate::follow;
 use crate::identity::Refusal;
+use crate::retired::{Before, Retired};
 
 /// A record takes a few milliseconds. While one takes longer than this, further grants are refused
 /// rather than made to wait.
@@ -36,6 +37,7 @@ pub(crate) struct Audit {
     refused: AtomicBool,
     /// It is known how far the chains had come, by what is published.
     recalled: AtomicBool,
+    retired: Retired,
 }
 
 /// One who waits for a record.
@@ -61,6 +63,7 @@ impl Audit {
             next: AtomicU64::new(0),
             refused: AtomicBool::new(false),
             recalled: AtomicBool::new(false),
+            retired: Retired::default(),
         }
     }
 
@@ -87,6 +90,9 @@ impl Audit {
         self.log.health()?;
         if !self.is_recalled() {
             return Err("the published checkpoints have not been read yet".to_owned());
+        }
+        if self.retired.before(&entry.object.uid) != Before::NotEnded {
+            return Err("whether it ended before is being looked up".to_owned());
         }
         let slow = || "the audit log is slow".to_owned();
         let overdue = |at: &Instant| at.elapsed() > PATIENCE;
@@ -119,6 +125,11 @@ impl Audit {
         if !entry.trust_domain.is_empty() {
             self.log.later(entry);
         }
+    }
+
+    /// What the log tells of ends.
+    pub(crate) fn retired(&self) -> &Retired {
+        &self.retired
     }
 
     /// The log itself.

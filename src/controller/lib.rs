@@ -34,6 +34,7 @@ mod owner;
 mod policy;
 mod requester;
 mod retention;
+mod retired;
 mod revocation;
 mod secret;
 mod selector;

@@ -31,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::policy::{self, Policies};
 use crate::requester::Reviews;
 use crate::retention::Retention;
+use crate::retired;
 use crate::revocation::{Lists, Revocations};
 use crate::secret::Secrets;
 use crate::skew::Skew;
@@ -46,7 +47,7 @@ const LEASE: &str = "countersign-operator";
 const WATCH_BOUND: f64 = 2.5;
 /// A new leader waits at most so long for its trust domains before it looks at identities.
 const DOMAINS_BOUND: Duration = Duration::from_secs(10);
-/// It waits so long, at most, for the published checkpoints.
+/// It waits so long, at most, for the published checkpoints, and for what the audit log says of ends.
 const RECALL_BOUND: Duration = Duration::from_millis(500);
 /// How often gauges are computed.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
@@ -351,6 +352,7 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
         info!("leading");
         ctx.domains.clear();
         follow::synced(&ctx).await;
+        retired::begin(&ctx);
         let lost = async {
             while leadership.is_leader() {
                 if changes.changed().await.is_err() {
@@ -376,7 +378,10 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
             warn!("some trust domains are not there yet; looking at identities all the same");
         }
         // A moment, so that nothing is refused for it; no end waits longer.
-        let recalled = timeout(RECALL_BOUND, crate::checkpoint::recall_first(&ctx)).await;
+        let (recalled, looked_up) = futures::join!(
+            timeout(RECALL_BOUND, crate::checkpoint::recall_first(&ctx)),
+            timeout(RECALL_BOUND, retired::look_up(&ctx)),
+        );
         follow::everything(&ctx);
         for _ in 0..workers {
             let c = Arc::clone(&ctx);
@@ -390,6 +395,9 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
         team.spawn(async move {
             if recalled.is_err() {
                 crate::checkpoint::recall_first(&c).await;
+            }
+            if looked_up.is_err() {
+                retired::look_up(&c).await;
             }
             std::future::pending().await // a member who ends ends the process
         });

@@ -280,6 +280,20 @@ impl ControlPlane {
             .map(|_| ())
     }
 
+    /// Ends all programs, does `change` to etcd's data folder, such as to copy it or to put a copy
+    /// back, and starts them again on the same ports.
+    ///
+    /// # Errors
+    /// `change` failed, and nothing runs; or a program ended or wasn't ready in time.
+    pub async fn with_etcd_stopped(
+        &self,
+        change: impl FnOnce(&Path) -> std::io::Result<()>,
+    ) -> Result<()> {
+        self.running.end_all();
+        change(&self.layout.etcd_data()).context("change etcd's data")?;
+        bring_up(&self.layout, self).await
+    }
+
     /// Starts another API server on the same etcd and returns the admin's configuration for it.
     /// A second call ends the one before.
     ///

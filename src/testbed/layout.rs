@@ -140,6 +140,10 @@ impl Layout {
         Ok(config)
     }
 
+    pub(crate) fn etcd_data(&self) -> PathBuf {
+        self.dir.join("etcd")
+    }
+
     pub(crate) fn etcd(&self) -> Program {
         let client = format!("http://127.0.0.1:{}", self.etcd_port);
         let peer = format!("http://127.0.0.1:{}", self.etcd_peer_port);

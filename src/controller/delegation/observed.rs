@@ -8,6 +8,7 @@ use countersign_statement::{Chain, Digest, Task};
 use jiff::Timestamp;
 
 use crate::identity::{Admits, OwnerState, Refusal};
+use crate::retired::Before;
 
 /// A complete look at one delegation. [`plan`](super::plan::plan) is a function of this and nothing
 /// else.
@@ -36,6 +37,8 @@ pub(crate) struct Observed {
     pub(crate) signed: Option<Result<Signed, String>>,
     /// Why nobody gets anything at present.
     pub(crate) closed: Option<Refusal>,
+    /// What the audit log says: an older state of the cluster may show what has ended.
+    pub(crate) before: Before,
     /// This machine's clock and the API server's disagree.
     pub(crate) clock_off: bool,
 }

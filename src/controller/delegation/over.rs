@@ -2,6 +2,7 @@
 
 use super::observed::{AgentSeen, DelegatorSeen, Life, Observed, OwnerSeen, ParentSeen, Standing};
 use crate::identity::OwnerState;
+use crate::retired::Before;
 
 /// Reason and message of its end. What was recorded as over stays so, whatever the world says now.
 pub(crate) fn over(seen: &Observed) -> Option<(String, String)> {
@@ -10,6 +11,10 @@ pub(crate) fn over(seen: &Observed) -> Option<(String, String)> {
         return Some(completed.clone());
     }
     let over = |reason: &str, message: String| Some((reason.to_owned(), message));
+    if seen.before == Before::Ended {
+        let message = "the audit log tells of its end: the cluster's state is of before, as after restoring etcd; what has ended doesn't come back, make a new delegation";
+        return over("EndedBefore", message.to_owned());
+    }
     if seen.delegation.revoked {
         return over(
             "Revoked",

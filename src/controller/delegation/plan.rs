@@ -13,6 +13,7 @@ use super::observed::{
 };
 use super::over::over;
 use crate::identity::{OwnerState, Refusal};
+use crate::retired::Before;
 
 /// What is refused or awaited is looked at again after this long, should an event have been lost.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(60);
@@ -84,6 +85,13 @@ pub(crate) fn plan(seen: &Observed) -> Plan {
             grant: None,
             status: None,
             again: Some(later(seen.now, LOOK_AGAIN)),
+        };
+    }
+    if seen.before == Before::NotKnown {
+        return Plan {
+            grant: None,
+            status: None,
+            again: Some(later(seen.now, SignedDuration::from_secs(1))),
         };
     }
     match grantable(seen) {

@@ -3,6 +3,8 @@
 use countersign_core::{Grant, Outcome, Requester};
 use jiff::Timestamp;
 
+use crate::retired::Before;
+
 /// A complete look at one identity. [`plan`](super::plan::plan) is a function of this and nothing
 /// else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub(crate) struct Observed {
     /// Why nobody gets anything at present: admission policies missing or altered. Retirement goes
     /// on.
     pub(crate) closed: Option<Refusal>,
+    /// What the audit log says: an older state of the cluster may show what has ended.
+    pub(crate) before: Before,
     /// This machine's clock and the API server's disagree: nobody knows what time it is.
     pub(crate) clock_off: bool,
 }

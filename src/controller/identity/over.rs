@@ -4,6 +4,7 @@ use countersign_core::{End, Outcome};
 
 use super::observed::{Desired, Observed, OwnerSeen, OwnerState, TaskSeen, TaskState};
 use super::plan::{deadline, task_name};
+use crate::retired::Before;
 
 /// How it ended.
 pub(crate) struct Over {
@@ -32,6 +33,10 @@ pub(crate) fn over(seen: &Observed) -> Option<Over> {
             message,
         })
     };
+    if seen.before == Before::Ended {
+        let message = "the audit log tells of its end: the cluster's state is of before, as after restoring etcd; what has ended doesn't come back, make a new identity".to_owned();
+        return over(recorded.outcome, None, "EndedBefore", message);
+    }
     let task = task_name(seen);
     if seen.identity.desired == Desired::Revoked {
         let message = "revoked by spec.desiredState, for good".to_owned();

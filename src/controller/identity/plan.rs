@@ -13,6 +13,7 @@ use super::observed::{
     OwnerState, Refusal, SecretVersion, TaskSeen,
 };
 use super::over::{Over, over};
+use crate::retired::Before;
 
 /// What is refused is looked at again after this long: a foreign Secret's deletion can't be seen.
 pub(crate) const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(60);
@@ -111,7 +112,10 @@ pub(crate) fn plan(seen: &Observed) -> Plan {
     if let Some(why) = suspended(seen) {
         return suspend(seen, why);
     }
-    if matches!(seen.task, TaskSeen::NotYet) || seen.credential == CredentialSeen::NotYet {
+    if matches!(seen.task, TaskSeen::NotYet)
+        || seen.credential == CredentialSeen::NotYet
+        || seen.before == Before::NotKnown
+    {
         // The watch's catching up brings the next pass.
         return Plan {
             credential: Credential::Keep,

@@ -25,6 +25,7 @@ mod ledger;
 mod permission;
 mod postgres;
 pub(crate) mod record;
+mod restored;
 mod rotation;
 mod sightings;
 mod signed;

@@ -10,6 +10,7 @@ use super::fixture::{
     with, written,
 };
 use crate::identity::OwnerState;
+use crate::retired::Before;
 
 /// One way to end: whether a root or a hop, what is changed, and what is said.
 struct Case {
@@ -264,6 +265,16 @@ fn the_trust_domain_bounds_what_was_not_countersigned_in_time() {
         it.now = at(55);
     });
     assert_over(&short, "Expired");
+}
+
+#[test]
+fn what_had_ended_before_ends_again_and_nothing_is_granted_before_that_is_known() {
+    for seen in [root(), granted(root()), granted_hop()] {
+        assert_over(&with(seen, |it| it.before = Before::Ended), "EndedBefore");
+    }
+    let plan = plan(&with(root(), |it| it.before = Before::NotKnown));
+    assert_eq!((plan.grant, plan.status), (None, None));
+    assert_eq!(plan.again, Some(at(1)));
 }
 
 #[test]

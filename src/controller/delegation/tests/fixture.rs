@@ -18,6 +18,7 @@ use super::super::observed::{
 use super::super::parse;
 use super::super::plan::{Plan, plan};
 use crate::identity::{Admits, OwnerState};
+use crate::retired::Before;
 
 /// The moment at which the tests begin, in seconds.
 pub(super) const T0: i64 = 1_800_000_000;
@@ -181,6 +182,7 @@ pub(super) fn root() -> Observed {
         },
         signed: None,
         closed: None,
+        before: Before::NotEnded,
         clock_off: false,
     }
 }

@@ -18,6 +18,7 @@ use super::fixture::{
 };
 use super::refusals::because;
 use crate::identity::{Admits, OwnerState};
+use crate::retired::Before;
 
 /// Chains to stand on: a root, and hops below it.
 static ABOVE: LazyLock<[Observed; 3]> = LazyLock::new(|| {
@@ -213,6 +214,11 @@ fn asked() -> impl Strategy<Value = Observed> {
     })
 }
 
+fn before() -> impl Strategy<Value = Before> {
+    let others = prop_oneof![Just(Before::Ended), Just(Before::NotKnown)];
+    mostly(Before::NotEnded, others)
+}
+
 /// What it rests on.
 fn surroundings(seen: Observed) -> BoxedStrategy<Observed> {
     let depth = match &seen.parent {
@@ -242,7 +248,7 @@ fn surroundings(seen: Observed) -> BoxedStrategy<Observed> {
     (
         prop_oneof![1 => -10_i64..1000, 3 => 0_i64..10],
         (delegator, delegate, parent),
-        (rarely(), admits, rarely(), rarely()),
+        (rarely(), admits, rarely(), rarely(), before()),
         domain,
     )
         .prop_map(move |(now, (delegator, delegate, parent), facts, domain)| {
@@ -255,6 +261,7 @@ fn surroundings(seen: Observed) -> BoxedStrategy<Observed> {
                 admits: facts.1,
                 closed: facts.2.then(|| because("Shut")),
                 clock_off: facts.3,
+                before: facts.4,
                 ..seen.clone()
             };
             match domain.0 {

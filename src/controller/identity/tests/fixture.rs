@@ -9,6 +9,7 @@ use super::super::observed::{
     Observed, OwnerSeen, OwnerState, Recorded, Risk, SecretVersion, TaskRef, TaskSeen, TaskState,
 };
 use super::super::plan::{BACKDATE, Credential, Issue, Plan, Status, plan, renewal};
+use crate::retired::Before;
 
 /// The moment at which the tests begin, in seconds.
 pub(super) const T0: i64 = 1_800_000_000;
@@ -117,6 +118,7 @@ pub(super) fn fresh() -> Observed {
         risk: None,
         credential: CredentialSeen::Missing,
         closed: None,
+        before: Before::NotEnded,
         clock_off: false,
     }
 }

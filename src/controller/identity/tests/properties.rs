@@ -11,6 +11,7 @@ use super::super::observed::{
 };
 use super::super::plan::{Credential, Plan, plan};
 use super::fixture::{apply, at, fresh, grant, is_idle, risk, version, with};
+use crate::retired::Before;
 
 /// Of each property; 20,000 of each passed when they were written.
 const CASES: u32 = 2000;
@@ -242,21 +243,31 @@ fn identity() -> impl Strategy<Value = Observed> {
         })
 }
 
+fn before() -> impl Strategy<Value = Before> {
+    prop_oneof![
+        8 => Just(Before::NotEnded),
+        1 => Just(Before::Ended),
+        1 => Just(Before::NotKnown),
+    ]
+}
+
 /// Anything that can be seen.
 fn anything() -> impl Strategy<Value = Observed> {
     (
-        identity(),
-        recorded(),
-        task(),
-        owner(),
-        domain(),
-        credential(),
+        // On the heap: together they are more than a debug build's stack holds.
+        identity().boxed(),
+        recorded().boxed(),
+        task().boxed(),
+        owner().boxed(),
+        domain().boxed(),
+        credential().boxed(),
         prop::bool::weighted(0.1),
         prop::bool::weighted(0.1),
-        (moment(), prop::bool::weighted(0.1)),
+        (moment(), prop::bool::weighted(0.1), before()),
     )
         .prop_map(
-            |(seen, recorded, task, owner, domain, credential, closed, clock_off, (now, risky))| {
+            |(seen, recorded, task, owner, domain, credential, closed, clock_off, more)| {
+                let (now, risky, before) = more;
                 let seen = Observed {
                     now,
                     identity: seen.identity,
@@ -267,6 +278,7 @@ fn anything() -> impl Strategy<Value = Observed> {
                     risk: risky.then(risk),
                     credential,
                     closed: closed.then(refusal),
+                    before,
                     clock_off,
                 };
                 consistent(seen)

@@ -12,6 +12,7 @@ use super::fixture::{
     TTL, apply, assert_says, assert_settles, at, domain, found, fresh, issued, owner, requested,
     risk, running, said, unrecorded, version, with,
 };
+use crate::retired::Before;
 
 fn order(plan: &Plan) -> &Issue {
     match &plan.credential {
@@ -703,4 +704,21 @@ fn what_pods_got_before_a_suspension_counts_no_more_however_the_identity_comes_b
     seen.now = at(40);
     let back = plan(&seen);
     assert_eq!(back.status.unwrap().resumed, Some(at(21)));
+}
+
+#[test]
+fn what_had_ended_before_ends_again_and_nothing_is_issued_before_that_is_known() {
+    for seen in [fresh(), issued()] {
+        let over = plan(&with(seen.clone(), |it| it.before = Before::Ended));
+        assert_says(&over, &[("Completed", true, "EndedBefore")]);
+    }
+    let waits = plan(&with(fresh(), |it| it.before = Before::NotKnown));
+    assert_eq!((waits.credential, waits.status), (Credential::Keep, None));
+    assert_eq!(waits.again, Some(at(1)));
+    // What ends it otherwise doesn't wait.
+    let over = plan(&with(issued(), |it| {
+        it.before = Before::NotKnown;
+        it.task = TaskSeen::Missing;
+    }));
+    assert_says(&over, &[("Completed", true, "TaskDeleted")]);
 }
