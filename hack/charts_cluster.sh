@@ -20,7 +20,7 @@ cleanup() {
   local status=$?
   [ "${#background[@]}" = 0 ] || kill "${background[@]}" 2>/dev/null || true
   wait 2>/dev/null || true
-  if [ "$status" != 0 ]; then tail -n 15 "$work"/{operator,decide,issue}.log 2>/dev/null | cut -c1-300 >&2 || true; fi
+  if [ "$status" != 0 ]; then tail -n 15 "$work"/{operator,decide,issue,agent}.log 2>/dev/null | cut -c1-300 >&2 || true; fi
   rm -rf "$work"
 }
 trap cleanup EXIT
@@ -55,6 +55,7 @@ main() {
   rights_are_as_meant
   injects
   programs_run
+  sidecar_runs
   gitops
   upgrades
   uninstall

@@ -35,7 +35,8 @@ injects() {
   has '.spec.initContainers[0].args | index("--trust-domain=example.org")'
   has '.spec.initContainers[0] | .args | index("--issuer=https://countersign-issue.countersign-system.svc:9444")'
   has '.spec.initContainers[0].args | map(select(test("^--(identity|files)="))) == []'
-  has '.spec.initContainers[0].securityContext | .runAsUser == 65532 and .runAsNonRoot and .readOnlyRootFilesystem'
+  has '.spec.initContainers[0].securityContext | .runAsUser == 65532 and .runAsGroup == 65532 and .runAsNonRoot and .readOnlyRootFilesystem'
+  has '.spec.securityContext | .supplementalGroups == [65532] and .fsGroup == null'
   has '.spec.initContainers[0].resources.limits.memory == "64Mi"'
   has '.spec.initContainers[0].startupProbe.httpGet == {path: "/readyz", port: "agent-health", scheme: "HTTP"}'
   has '.spec.volumes | map(select(.name == "countersign-token")) | .[0].projected.sources == [
@@ -49,7 +50,7 @@ injects() {
   has '.spec.initContainers == null'
 
   # What the pod has of its own stays, whatever it is.
-  pod its-own true '.spec.securityContext.runAsUser = 1000 | .metadata.annotations = {
+  pod its-own true '.spec.securityContext += {runAsUser: 1000, supplementalGroups: [7]} | .metadata.annotations = {
       "countersign.dev/identity": "reader", "countersign.dev/files": "true", "countersign.dev/health-port": "9082"}
     | .spec.volumes = [{name: "data", emptyDir: {}}]
     | .spec.initContainers = [.spec.containers[0] + {name: "first"}]
@@ -59,7 +60,7 @@ injects() {
         volumeMounts: [{name: "data", mountPath: "/data"}]}
     | .spec.containers += [.spec.containers[0] + {name: "second", env: null, ports: null}]' || die "refused: $(cat "$work/pod.log")"
   has "$once"
-  has '[.spec.initContainers[].name] == ["countersign-agent", "first"]'
+  has '[.spec.initContainers[].name] == ["countersign-agent", "first"] and .spec.securityContext.supplementalGroups == [7, 65532]'
   has '.spec.initContainers[0].securityContext.runAsUser == null and .spec.initContainers[0].ports[0].containerPort == 9082'
   has '.spec.initContainers[0].args | index("--identity=reader") and index("--files=/run/countersign/files") and index("--health-listen=0.0.0.0:9082")'
   has '.spec.containers[0] | (.env | length == 3) and .env[2].value == "unix:///elsewhere" and (.ports | length == 2)'
@@ -128,3 +129,52 @@ is_marked() {
   kubectl delete pod marked -n finance --ignore-not-found --now
   pod marked true && jq -e '.metadata.labels.another == "was-here"' "$work/pod.json"
 }
+
+# The sidecar as the policy has it, beside the real endpoint with the chart's rights: its pod has no node to run on, so
+# it runs here, with the pod's arguments, token and bundle.
+sidecar_runs() {
+  local endpoint pod agent
+  local -a args
+  endpoint=$(sed -n 's/.*"message":"issuing","listen":"\([^"]*\)".*/\1/p' "$work/issue.log")
+  [ -n "$endpoint" ] || die "the issuing endpoint doesn't say where it listens"
+  kubectl label namespace finance countersign.dev/inject=example.org >/dev/null
+  kubectl create -n finance -f - <<'EOF' >/dev/null
+apiVersion: batch/v1
+kind: Job
+metadata: {name: sidecar}
+spec:
+  template:
+    metadata:
+      labels: {countersign.dev/inject: "true"}
+      annotations: {countersign.dev/identity: sidecar, countersign.dev/files: "true"}
+    spec:
+      schedulerName: nobody
+      restartPolicy: Never
+      containers: [{name: agent, image: agent}]
+EOF
+  quietly identity sidecar sidecar alice Workload
+  turns Ready agentidentity/sidecar -n finance
+  eventually 10 kubectl wait --for=create pod -l job-name=sidecar -n finance --timeout=5s
+  pod=$(kubectl get pod -l job-name=sidecar -n finance -o jsonpath='{.items[0].metadata.name}')
+  mkdir -p "$work/pod" "$work/run"
+  kubectl create token default -n finance --audience countersign --bound-object-kind Pod --bound-object-name "$pod" \
+    --bound-object-uid "$(field "pod/$pod" '{.metadata.uid}' -n finance)" >"$work/pod/token"
+  field clustertrustbundle/countersign.dev:agent:example.org '{.spec.trustBundle}' >"$work/pod/ca.crt"
+  mapfile -t args < <(kubectl get pod "$pod" -n finance -o jsonpath='{range .spec.initContainers[0].args[*]}{@}{"\n"}{end}' |
+    sed -e "s|^--issuer=.*|--issuer=https://$endpoint|" -e "s|/var/run/secrets/countersign|$work/pod|" -e "s|/run/countersign|$work/run|" \
+      -e 's|=0\.0\.0\.0:[0-9]*|=127.0.0.1:0|')
+  "$programs/countersign" "${args[@]}" >"$work/agent.log" 2>&1 &
+  agent=$!
+  background+=("$agent")
+  eventually 20 pages "$agent"
+  openssl x509 -in "$work/run/files/tls.crt" -noout -ext subjectAltName | grep -q 'URI:spiffe://example.org/ns/finance/agent/sidecar/task/' ||
+    die "the file has no certificate of the identity"
+  [ -S "$work/run/agent.sock" ] || die "there is no socket"
+  done_with sidecar
+  eventually 10 gone "$agent"
+  quietly kubectl delete agentidentity/sidecar job/sidecar -n finance
+  kubectl label namespace finance countersign.dev/inject- >/dev/null
+}
+
+# gone PID: the sidecar has nothing any more.
+gone() { ! pages "$1" && [ ! -e "$work/run/files/tls.crt" ]; }
