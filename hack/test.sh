@@ -13,6 +13,12 @@ need openssl openssl
 need python3 python3
 want_postgres
 
+# What goes on in the background, with what it started.
+end_jobs() {
+  local job
+  for job in $(jobs -p); do kill -- "-$job" 2>/dev/null || kill "$job" 2>/dev/null || true; done
+}
+
 say "== build"
 cargo build --workspace --locked --bins
 target/debug/countersign-testbed binaries >/dev/null &
@@ -27,7 +33,7 @@ if command -v go >/dev/null; then
   tools=$!
   set +m
 fi
-trap 'for job in $(jobs -p); do kill -- "-$job" 2>/dev/null || kill "$job" 2>/dev/null || true; done' EXIT
+trap end_jobs EXIT
 
 hack/lint.sh
 cargo build --workspace --locked --all-targets
