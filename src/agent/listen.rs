@@ -68,10 +68,6 @@ async fn stream(
 ) -> Result<(), Status> {
     let mut messages = endpoint.watch().await?;
     info!("watching the identity");
-    told.send_if_modified(|told| {
-        told.begin();
-        false
-    });
     loop {
         let late = |_| Status::deadline_exceeded("no heartbeat");
         let message = timeout(SILENCE, messages.message()).await.map_err(late)??;

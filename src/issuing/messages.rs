@@ -121,7 +121,7 @@ pub struct WatchResponse {
     /// How long a certificate is good.
     #[prost(int64, tag = "7")]
     pub certificate_ttl_seconds: i64,
-    /// The authority was rotated or is no longer trusted: ask now.
+    /// The authority was rotated or is no longer trusted: ask now. Said in one message, once.
     #[prost(bool, tag = "8")]
     pub reissue: bool,
 }

@@ -1,0 +1,17 @@
+//! A sidecar as a whole, between an issuing endpoint that does what a test says and clients that nobody
+//! here wrote.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failing test should panic"
+)]
+
+mod ends;
+mod fake_issuer;
+mod outage;
+mod pod;
+mod rotation;
+mod workload;
