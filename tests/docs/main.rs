@@ -16,6 +16,7 @@ mod metrics;
 mod pages;
 mod reasons;
 mod reference;
+mod shown;
 mod site;
 
 use countersign_api::{AgentPolicy, ClusterAgentPolicy};
