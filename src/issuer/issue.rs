@@ -158,6 +158,10 @@ impl Desk {
         if !index.any_for_tasks(&pod.namespace) {
             return choice.made();
         }
+        // A pod may be the task itself.
+        if choice.by_task(&pod.uid, index.by_task(&pod.uid)) {
+            return choice.made();
+        }
         let mut next = found.controller.clone();
         for _ in 0..LONGEST {
             let Some(controller) = next else { break };

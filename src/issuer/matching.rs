@@ -1,8 +1,8 @@
 //! Which identity a pod may have: a pure choice.
 //!
 //! An identity is for a pod of its own namespace
-//! - by its task (`pods: Task`): the task's UID is among the pod's controllers, and where the identity
-//!   names a service account, the pod runs as it;
+//! - by its task (`pods: Task`): the task's UID is the pod's own or among those of its controllers, and
+//!   where the identity names a service account, the pod runs as it;
 //! - by its service account alone (`pods: ServiceAccount`), which it has asked for.
 //!
 //! Of the tasks among a pod's controllers the nearest that has an identity decides: a Job's own goes
@@ -49,7 +49,7 @@ impl<'a> Choice<'a> {
         }
     }
 
-    /// Those whose task is the pod's controller with this UID, which is the next one up. Is it the one
+    /// Those whose task has this UID: first the pod's own, then those of its controllers, upwards. Is it the one
     /// that decides?
     pub(crate) fn by_task(
         &mut self,

@@ -15,7 +15,7 @@ use crate::support::{
 
 /// A kind of task for a test.
 #[derive(Clone, Copy)]
-struct Kind {
+pub(crate) struct Kind {
     group: &'static str,
     version: &'static str,
     kind: &'static str,
@@ -23,7 +23,7 @@ struct Kind {
 }
 
 impl Kind {
-    const fn new(
+    pub(crate) const fn new(
         group: &'static str,
         version: &'static str,
         kind: &'static str,
@@ -64,7 +64,7 @@ impl Kind {
         .await;
     }
 
-    async fn install(self, world: &World) {
+    pub(crate) async fn install(self, world: &World) {
         self.install_as(world, "Namespaced", true).await;
     }
 
@@ -74,7 +74,7 @@ impl Kind {
         until_gone(&crds, &self.crd_name()).await;
     }
 
-    fn tasks(self, space: &Space) -> Tasks {
+    pub(crate) fn tasks(self, space: &Space) -> Tasks {
         space.objects(self.group, self.version, self.kind, self.plural)
     }
 
