@@ -15,6 +15,7 @@ mod decision;
 mod delegation;
 mod domains;
 mod harness;
+mod issuer;
 mod kstatus;
 mod kubectl;
 mod least_rights;
