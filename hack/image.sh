@@ -4,6 +4,7 @@
 #
 #   target/image/countersign.tar   countersign:dev   countersign and kubectl-countersign
 #   target/image/shell.tar         shell:dev         busybox and openssl, for looking and trying
+#   target/image/envoy.tar         envoy:dev         with WITH_ENVOY=1: a real Envoy
 #
 # PROGRAMS names a folder that has our programs, built; otherwise a debug build is made and taken. TAG=dev.
 set -euo pipefail
@@ -48,4 +49,9 @@ files=(--file "$(command -v busybox):/bin/busybox" --file "$(command -v openssl)
 for name in $(busybox --list); do
   case "$name" in busybox | openssl) ;; *) files+=(--link "/bin/$name:busybox") ;; esac
 done
-image shell "${files[@]}"
+image shell "${files[@]}" --file hack/try_node/ask:/usr/local/bin/ask
+
+if [ -n "${WITH_ENVOY:-}" ]; then
+  envoy=$("$PROGRAMS/countersign-testbed" envoy) # downloaded once
+  image envoy --file "$envoy:/usr/local/bin/envoy"
+fi
