@@ -31,12 +31,13 @@ outside() {
 main() {
   work=$(dirname "$KUBECONFIG")
   export HELM_CACHE_HOME=$work/helm HELM_CONFIG_HOME=$work/helm HELM_DATA_HOME=$work/helm
-  trap 'status=$?; [ "$status" = 0 ] || what_went_wrong; exit "$status"' EXIT
+  trap 'at_the_end $?' EXIT
   images
   installs
   decides
   tested
   agents_talk
+  by_the_kubelet
   show kubectl get pods,agid,deleg -A
   the_job_is_done
   say "It works ($SECONDS s)."
@@ -49,6 +50,11 @@ show() {
 }
 
 helm() { "$HELM" "$@"; }
+
+at_the_end() {
+  [ "$1" = 0 ] || what_went_wrong
+  exit "$1"
+}
 
 what_went_wrong() {
   kubectl get pods -A -o wide >&2 || true
@@ -129,8 +135,28 @@ agents_talk() {
   show kubectl wait pod -n finance -l job-name=reconcile-2026-11 --for=condition=Ready --timeout=60s
   eventually 20 answered
   show kubectl logs -n finance job/reconcile-2026-11 -c agent
+  kubectl wait delegation/alice-to-reader -n finance --for=condition=Ready --timeout=30s >/dev/null
+  say "From the sidecar's start to the reader's certificate: $(sidecar_took) ms"
   [ -z "$(kubectl get secrets -n finance -o name)" ] || die "there is a Secret in finance, and nobody wanted one"
   say "No Secret was made: the pods have their keys, and nobody else."
+}
+
+# By the times in its log.
+sidecar_took() {
+  local log from to
+  log=$(kubectl logs -n finance job/reconcile-2026-11 -c countersign-agent)
+  from=$(sed -n 's/^{"timestamp":"\([^"]*\)".*"message":"starting to keep a certificate".*/\1/p' <<<"$log" | head -n 1)
+  to=$(sed -n 's/^{"timestamp":"\([^"]*\)".*"message":"a certificate".*/\1/p' <<<"$log" | head -n 1)
+  echo $(($(date -d "$to" +%s%3N) - $(date -d "$from" +%s%3N)))
+}
+
+by_the_kubelet() {
+  say "== an agent without a sidecar: the kubelet asks for its certificate"
+  show kubectl apply --as=alice@example.com -f hack/try_node/nightly.yaml
+  show kubectl wait job/nightly -n finance --for=condition=Complete --timeout=60s
+  show kubectl logs -n finance job/nightly -c agent
+  kubectl logs -n finance job/nightly -c agent | grep -q '^invoice 7' || die "it had no answer"
+  show kubectl get podcertificaterequests -n finance
 }
 
 answered() { kubectl logs -n finance job/reconcile-2026-11 -c agent | grep -q '^invoice 7'; }
@@ -168,7 +194,7 @@ eventually() {
   done
 }
 
-values=(-f charts/countersign/ci/node-values.yaml --set issue.enabled=true --set issue.replicas=1 --set inject.enabled=true)
+values=(-f charts/countersign/ci/node-values.yaml --set issue.enabled=true --set issue.replicas=1 --set issue.podCertificates=true --set inject.enabled=true)
 # The bed tells pods itself where the API server is.
 values+=(--set extraEnv=null)
 if [ -z "${IN_NODE:-}" ]; then outside; else main; fi

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Process 1 of a node: in a mount and a pid namespace of its own, so that its mounts end with it and
 # its containers too, whichever way it goes.
 #
