@@ -264,7 +264,7 @@ programs_run() {
   kubectl delete -f "$work/test.yaml" --now >/dev/null
 }
 
-no_right_is_missing() { ! grep -i forbidden "$work"/{operator,decide,issue}.log >&2 || die "a right is missing"; }
+no_right_is_missing() { ! grep -iE 'forbidden|may not be read' "$work"/{operator,decide,issue}.log >&2 || die "a right is missing"; }
 
 field() { kubectl get "$1" "${@:3}" -o "jsonpath=$2"; }
 

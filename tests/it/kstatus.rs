@@ -166,7 +166,9 @@ async fn trust_domains_and_task_kinds_are_current_when_they_work_and_failed_when
             "spec": {"version": "v1", "succeeded": rule},
         });
         create(&kinds, object).await.unwrap();
-        let kind = crate::support::until(&kinds, &name, "judged", |it| find(it, "Ready").is_some());
+        let kind = crate::support::until(&kinds, &name, "judged", |it| {
+            find(it, "Ready").is_some_and(|ready| ready.status != "Unknown")
+        });
         assert_eq!(kstatus(&kind.await), expected);
     }
 }
