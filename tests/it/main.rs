@@ -16,6 +16,7 @@ mod delegation;
 mod domains;
 mod harness;
 mod issuer;
+mod jwt;
 mod kstatus;
 mod kubectl;
 mod least_rights;
