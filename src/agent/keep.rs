@@ -164,8 +164,11 @@ impl Keeper {
             warn!("the certificate in hand is of an authority that is trusted no more");
             self.ask_soon();
         }
-        self.view.trust = Some(new);
-        self.publish();
+        // An answer may have said it already: nobody is told twice.
+        if self.view.trust.as_deref() != Some(&*new) {
+            self.view.trust = Some(new);
+            self.publish();
+        }
     }
 
     fn ask_soon(&mut self) {

@@ -33,6 +33,9 @@ pub struct EnvoyConfig {
     pub certificate_pem: String,
     /// Its key, in PEM.
     pub key_pem: String,
+    /// A unix socket where certificate, key and roots are had by SDS, as `default` and `ROOTCA`, in
+    /// place of those here.
+    pub sds: Option<PathBuf>,
     /// Who doesn't show a certificate of one of these doesn't get in. PEM.
     pub client_roots_pem: String,
     /// Unless everybody does.
@@ -134,6 +137,7 @@ impl EnvoyConfig {
             certificate_pem: certificate_pem.into(),
             key_pem: key_pem.into(),
             client_roots_pem: client_roots_pem.into(),
+            sds: None,
             clients: EnvoyClients::Verified,
             upstream,
             decisions: None,
@@ -142,6 +146,14 @@ impl EnvoyConfig {
                 extensions: Vec::new(),
             }],
             concurrency: 1,
+        }
+    }
+
+    /// With its certificate, key and roots from a unix socket, by SDS.
+    pub fn by_sds(socket: impl Into<PathBuf>, upstream: SocketAddr) -> Self {
+        Self {
+            sds: Some(socket.into()),
+            ..Self::new("", "", "", upstream)
         }
     }
 

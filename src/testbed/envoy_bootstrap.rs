@@ -35,14 +35,16 @@ const ACCESS_LOG: &str = "%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% \
 pub(crate) fn bootstrap(config: &EnvoyConfig, dir: &Path, ports: Ports) -> Value {
     let mut clusters = vec![cluster("upstream", &[config.upstream])];
     clusters.extend(config.decisions.as_ref().map(|it| decisions(it, dir)));
+    clusters.extend(config.sds.as_deref().map(sds_cluster));
     json!({
+        "node": { "id": "countersign", "cluster": "countersign" }, // SDS wants one
         "admin": { "address": loopback(ports.admin) },
         "static_resources": {
             "listeners": [{
                 "name": "agents",
                 "address": loopback(ports.agents),
                 "filter_chains": [{
-                    "transport_socket": downstream_tls(config.clients, dir),
+                    "transport_socket": downstream_tls(config, dir),
                     "filters": [connection_manager(config, dir)],
                 }],
             }],
@@ -51,10 +53,42 @@ pub(crate) fn bootstrap(config: &EnvoyConfig, dir: &Path, ports: Ports) -> Value
     })
 }
 
-fn downstream_tls(clients: EnvoyClients, dir: &Path) -> Value {
-    let (required, verification) = match clients {
+fn downstream_tls(config: &EnvoyConfig, dir: &Path) -> Value {
+    let (required, verification) = match config.clients {
         EnvoyClients::Verified => (true, "VERIFY_TRUST_CHAIN"),
         EnvoyClients::Anybody => (false, "ACCEPT_UNTRUSTED"),
+    };
+    let (own, clients) = if config.sds.is_some() {
+        (
+            (
+                "tls_certificate_sds_secret_configs",
+                json!([sds_secret("default")]),
+            ),
+            (
+                "combined_validation_context",
+                json!({
+                    "default_validation_context": { "trust_chain_verification": verification },
+                    "validation_context_sds_secret_config": sds_secret("ROOTCA"),
+                }),
+            ),
+        )
+    } else {
+        (
+            (
+                "tls_certificates",
+                json!([{
+                    "certificate_chain": in_file(dir, file::CERTIFICATE),
+                    "private_key": in_file(dir, file::KEY),
+                }]),
+            ),
+            (
+                "validation_context",
+                json!({
+                    "trusted_ca": in_file(dir, file::CLIENT_ROOTS),
+                    "trust_chain_verification": verification,
+                }),
+            ),
+        )
     };
     json!({
         "name": "envoy.transport_sockets.tls",
@@ -63,15 +97,42 @@ fn downstream_tls(clients: EnvoyClients, dir: &Path) -> Value {
             "require_client_certificate": required,
             "common_tls_context": {
                 "alpn_protocols": ["h2", "http/1.1"],
-                "tls_certificates": [{
-                    "certificate_chain": in_file(dir, file::CERTIFICATE),
-                    "private_key": in_file(dir, file::KEY),
-                }],
-                "validation_context": {
-                    "trusted_ca": in_file(dir, file::CLIENT_ROOTS),
-                    "trust_chain_verification": verification,
-                },
+                own.0: own.1,
+                clients.0: clients.1,
             },
+        },
+    })
+}
+
+fn sds_secret(name: &str) -> Value {
+    json!({
+        "name": name,
+        "sds_config": {
+            "resource_api_version": "V3",
+            "api_config_source": {
+                "api_type": "GRPC",
+                "transport_api_version": "V3",
+                "grpc_services": [{ "envoy_grpc": { "cluster_name": "sds" } }],
+            },
+        },
+    })
+}
+
+fn sds_cluster(socket: &Path) -> Value {
+    let address = json!({ "pipe": { "path": socket.display().to_string() } });
+    json!({
+        "name": "sds",
+        "type": "STATIC",
+        "connect_timeout": "0.25s",
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": type_url("extensions.upstreams.http.v3.HttpProtocolOptions"),
+                "explicit_http_config": { "http2_protocol_options": {} },
+            },
+        },
+        "load_assignment": {
+            "cluster_name": "sds",
+            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }],
         },
     })
 }

@@ -10,7 +10,9 @@
 )]
 
 mod ends;
+mod envoy;
 mod fake_issuer;
+mod go_spiffe;
 mod outage;
 mod pod;
 mod rotation;
