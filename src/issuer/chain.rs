@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_runtime::is_not_found;
+use countersign_runtime::{is_forbidden, is_not_found};
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use kube::discovery::{Scope, oneshot};
@@ -16,6 +16,7 @@ use kube::{Client, ResourceExt as _};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
+use tracing::warn;
 
 use crate::feed::pod::{Controller, controller};
 
@@ -64,8 +65,8 @@ impl Chains {
         }
     }
 
-    /// The controller of `of`, which is in `namespace` or in none. `None`: nobody controls it, or it
-    /// isn't there.
+    /// The controller of `of`, which is in `namespace` or in none. `None`: nobody controls it, it isn't
+    /// there, or it may not be read, so that fewer identities are found.
     ///
     /// # Errors
     /// It can't be read.
@@ -130,7 +131,17 @@ impl Chains {
             Scope::Namespaced => Api::namespaced_with(self.client.clone(), namespace, resource),
             Scope::Cluster => Api::all_with(self.client.clone(), resource),
         };
-        let found = api.get_metadata_opt(&of.name).await?;
+        let found = match api.get_metadata_opt(&of.name).await {
+            Err(why) if is_forbidden(&why) => {
+                let kind = &of.kind;
+                warn!(
+                    kind,
+                    "objects of this kind may not be read: what is above them has no pods"
+                );
+                None
+            }
+            other => other?,
+        };
         let found = found.filter(|it| it.uid().as_deref() == Some(&of.uid));
         Ok(found.and_then(|it| controller(it.metadata.owner_references.unwrap_or_default())))
     }

@@ -186,6 +186,10 @@ impl Desk {
     /// Whether what is known may be relied upon.
     pub(crate) fn fresh(&self) -> Result<(), Refused> {
         let message = match self.0.feed.freshness() {
+            Freshness::Fresh if self.0.feed.clock_off() => {
+                "the issuer's clock and the API server's are too far apart: synchronise them"
+                    .to_owned()
+            }
             Freshness::Fresh => return Ok(()),
             Freshness::NotReady => "not everything is known yet: ask again".to_owned(),
             Freshness::Stale(age) => format!(

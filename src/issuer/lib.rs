@@ -26,6 +26,7 @@ mod run;
 mod server;
 mod service;
 mod settings;
+mod shares;
 mod token;
 mod watching;
 

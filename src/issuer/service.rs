@@ -15,6 +15,7 @@ use tracing::debug;
 use crate::feed::Trusted;
 use crate::issue::{ANY, Desk, renew_at};
 use crate::metrics::Metrics;
+use crate::shares::Shares;
 use crate::token::{Asker, BadToken, Tokens};
 use crate::watching;
 use crate::{Reason, Refused};
@@ -28,6 +29,7 @@ pub(crate) struct Service {
     desk: Desk,
     tokens: Tokens,
     metrics: Metrics,
+    shares: Shares,
     max_concurrent: usize,
     in_work: AtomicUsize,
 }
@@ -54,6 +56,7 @@ impl Service {
             desk,
             tokens,
             metrics,
+            shares: Shares::default(),
             max_concurrent,
             in_work: AtomicUsize::new(0),
         }
@@ -104,6 +107,16 @@ impl Service {
         status(why)
     }
 
+    fn share(&self, call: &'static str, asker: &Asker) -> Result<(), Status> {
+        let share = self.shares.credential(&asker.pod.uid);
+        share.map_err(|why| self.refuse(call, &why))
+    }
+
+    fn not_issued(&self, call: &'static str, asker: &Asker, why: &Refused) -> Status {
+        self.shares.give_back(&asker.pod.uid);
+        self.refuse(call, why)
+    }
+
     fn certificate_key(&self, pkcs10: &[u8]) -> Result<RequestedKey, Refused> {
         let bad = |message: String| Refused {
             reason: Reason::BadRequest,
@@ -125,18 +138,19 @@ impl Issuer for Service {
     ) -> Result<IssueX509Response, Status> {
         const CALL: &str = "IssueX509";
         let started = Instant::now();
-        let _place = self.place(CALL)?;
         let asker = self.asker(CALL, &request).await?;
+        let _place = self.place(CALL)?;
+        self.share(CALL, &asker)?;
         let request = request.into_inner();
         let key = self.certificate_key(&request.pkcs10);
-        let key = key.map_err(|why| self.refuse(CALL, &why))?;
+        let key = key.map_err(|why| self.not_issued(CALL, &asker, &why))?;
         let which = named(&request.identity);
         let domain = named(&request.trust_domain);
         let issued = self
             .desk
             .certificate(&asker.pod, which, domain, &key, ANY)
             .await;
-        let it = issued.map_err(|why| self.refuse(CALL, &why))?;
+        let it = issued.map_err(|why| self.not_issued(CALL, &asker, &why))?;
         self.metrics.issued("X509", started.elapsed());
         let renew = renew_at(it.now, it.not_after, rand::random());
         Ok(IssueX509Response {
@@ -158,12 +172,13 @@ impl Issuer for Service {
     ) -> Result<IssueJwtResponse, Status> {
         const CALL: &str = "IssueJwt";
         let started = Instant::now();
-        let _place = self.place(CALL)?;
         let asker = self.asker(CALL, &request).await?;
+        let _place = self.place(CALL)?;
+        self.share(CALL, &asker)?;
         let request = request.into_inner();
         let which = named(&request.identity);
         let issued = self.desk.jwt(&asker.pod, which, &request.audience).await;
-        let it = issued.map_err(|why| self.refuse(CALL, &why))?;
+        let it = issued.map_err(|why| self.not_issued(CALL, &asker, &why))?;
         self.metrics.issued("JWT", started.elapsed());
         Ok(IssueJwtResponse {
             token: it.token,
@@ -174,11 +189,13 @@ impl Issuer for Service {
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Watching, Status> {
         const CALL: &str = "Watch";
-        let _place = self.place(CALL)?;
         let asker = self.asker(CALL, &request).await?;
+        let _place = self.place(CALL)?;
         let which = request.into_inner().identity;
-        let stream = self.metrics.stream();
-        let watching = watching::begin(self.desk.clone(), asker, which, stream).await;
+        let share = self.shares.watch(&asker.pod.uid);
+        let share = share.map_err(|why| self.refuse(CALL, &why))?;
+        let held = (self.metrics.stream(), share);
+        let watching = watching::begin(self.desk.clone(), asker, which, held).await;
         watching.map_err(|why| self.refuse(CALL, &why))
     }
 }

@@ -16,6 +16,7 @@ use crate::issue::{Desk, signed_by, usual_ttl};
 use crate::matching::{may_have, refused};
 use crate::metrics::Counted;
 use crate::service::{status, trust_of};
+use crate::shares::OneWatch;
 use crate::token::Asker;
 use crate::{Reason, Refused};
 
@@ -39,8 +40,11 @@ struct Stream {
     over: bool,
     heartbeat: Instant,
     looked: Instant,
-    _counted: Counted,
+    _held: Held,
 }
+
+/// What is given back with the end.
+pub(crate) type Held = (Counted, OneWatch);
 
 /// Begins to tell.
 ///
@@ -50,7 +54,7 @@ pub(crate) async fn begin(
     desk: Desk,
     asker: Asker,
     which: String,
-    counted: Counted,
+    held: Held,
 ) -> Result<Watching, Refused> {
     let changes = desk.feed().changes_in(&asker.pod.namespace);
     let mut stream = Stream {
@@ -65,7 +69,7 @@ pub(crate) async fn begin(
         over: false,
         heartbeat: Instant::now(),
         looked: Instant::now(),
-        _counted: counted,
+        _held: held,
     };
     stream.changes.mark_unchanged();
     let first = stream.look().await?;

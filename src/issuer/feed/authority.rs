@@ -79,9 +79,10 @@ impl Authority {
 }
 
 impl PartialEq for Stored {
-    /// By the version that was read.
+    /// By the version that was read, and whether it could be: time alone may change that.
     fn eq(&self, other: &Self) -> bool {
         (&self.trust_domain, &self.uid, &self.version)
             == (&other.trust_domain, &other.uid, &other.version)
+            && self.authority.is_ok() == other.authority.is_ok()
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod identity;
 mod index;
 pub(crate) mod pod;
 mod signing_keys;
+mod skew;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -69,6 +70,7 @@ pub(crate) struct Feed {
     told: Told,
     domains: Domains,
     freshness: RwLock<Freshness>,
+    skew: skew::Skew,
     changes: watch::Sender<u64>,
 }
 
@@ -90,6 +92,7 @@ impl Feed {
             told: Told::default(),
             domains: Domains::default(),
             freshness: RwLock::new(Freshness::NotReady),
+            skew: skew::Skew::default(),
             changes: watch::Sender::new(0),
         }
     }
@@ -107,6 +110,10 @@ impl Feed {
         self.watch_authorities(settings, to);
         self.watch_signing_keys(settings, to);
         self.watch_bundles(settings, to);
+        let feed = Arc::clone(self);
+        to.spawn("compare clocks", async move {
+            feed.skew.follow(&feed.clients.reads, &feed.clock).await
+        });
         to.spawn(
             "tell how fresh the facts are",
             Arc::clone(self).keep_fresh(settings.clone(), progress),
@@ -126,6 +133,11 @@ impl Feed {
     /// May what is known be relied upon?
     pub(crate) fn freshness(&self) -> Freshness {
         *self.freshness.read()
+    }
+
+    /// Is this machine's clock too far from the API server's?
+    pub(crate) fn clock_off(&self) -> bool {
+        self.skew.off()
     }
 
     /// A pod that is there and isn't over.

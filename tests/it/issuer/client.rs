@@ -47,6 +47,17 @@ impl Sidecar {
         domain: &str,
         bundle: &str,
     ) -> Result<Self, String> {
+        Self::connect_at(address, sni, domain, bundle, &Clock::system()).await
+    }
+
+    /// As one whose clock is this.
+    pub(crate) async fn connect_at(
+        address: &str,
+        sni: &str,
+        domain: &str,
+        bundle: &str,
+        clock: &Clock,
+    ) -> Result<Self, String> {
         let shown = Arc::new(Mutex::new(Vec::new()));
         let (to, name, seen) = (address.to_owned(), sni.to_owned(), Arc::clone(&shown));
         let connector = tower::service_fn(move |_: Uri| {
@@ -68,7 +79,7 @@ impl Sidecar {
             .map_err(|why| format!("{why:?}"))?;
         let shown = shown.lock().unwrap().clone();
         let bundle = Bundle::from_spiffe_json(bundle).unwrap();
-        let svid = verify_svid(&shown, &bundle, Clock::system().now());
+        let svid = verify_svid(&shown, &bundle, clock.now());
         let svid = svid.map_err(|why| why.to_string())?;
         let wanted = format!("spiffe://{domain}/countersign/issuer");
         if svid.spiffe_id != wanted {

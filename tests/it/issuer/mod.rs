@@ -3,7 +3,9 @@
 
 mod audit;
 pub(crate) mod client;
+mod clock;
 mod issuing;
+mod kubelet;
 pub(crate) mod program;
 mod refusing;
 mod tokens;

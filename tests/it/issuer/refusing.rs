@@ -45,29 +45,6 @@ async fn a_pod_of_no_identity_gets_nothing_nor_does_the_right_pod_in_the_wrong_n
 }
 
 #[tokio::test]
-async fn whoever_names_a_task_as_its_controller_without_its_uid_is_nobody() {
-    let (world, issuer) = Issuer::shared().await;
-    let (space, _, _) = ready(world).await;
-    let forged = json!({
-        "metadata": {"name": "forged", "ownerReferences": [{
-            "apiVersion": "batch/v1", "kind": "Job", "name": "work", "uid": "another", "controller": true,
-        }]},
-        "spec": {"schedulerName": "nobody", "containers": [{"name": "main", "image": "none"}]},
-    });
-    let pods = Api::<Pod>::namespaced(space.client.clone(), &space.name);
-    crate::support::create(&pods, forged).await.unwrap();
-    let pod = space.a_pod("forged").await;
-    let token = space.token(&pod).await;
-    let sidecar = issuer.sidecar(world).await;
-    let refused = sidecar.issue(&token).await.unwrap_err();
-    // The garbage collector may have taken it by now.
-    assert!(
-        ["NoIdentity", "UnknownPod"].contains(&refused.1.as_str()),
-        "{refused:?}"
-    );
-}
-
-#[tokio::test]
 async fn once_the_task_is_over_nothing_more_is_issued_though_the_pod_lives_on() {
     let (world, issuer) = Issuer::shared().await;
     let space = world.space("refuse").await;

@@ -1,11 +1,11 @@
 //! The signer of PodCertificateRequests on a real API server with NodeRestriction. The kubelet is
-//! played by its user, and the desk by [`desk::StandIn`], which isn't the issuer's.
+//! played by its user, and the desk by [`desk::StandIn`]; with the issuer's own, see `issuer::kubelet`.
 
-mod asker;
+pub(crate) mod asker;
 mod desk;
 mod faults;
 mod issuing;
 mod refusing;
 mod rights;
-mod setting;
+pub(crate) mod setting;
 mod speed;

@@ -70,7 +70,7 @@ impl Signing {
             ..Options::default()
         };
         let world = World::own_with(options).await;
-        let operator = world.operator("pods", &[]);
+        let operator = world.operator("pods", &["--issuing"]);
         world.until_domain_ready(DOMAIN).await;
         for name in [NODE, "n2"] {
             let node = json!({"metadata": {"name": name}});
