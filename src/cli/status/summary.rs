@@ -161,6 +161,12 @@ pub(crate) fn summarise(
     summary
 }
 
+/// A word as the API has it.
+fn word(word: &impl serde::Serialize) -> String {
+    let value = serde_json::to_value(word).unwrap_or_default();
+    value.as_str().unwrap_or_default().to_owned()
+}
+
 fn domain(domain: &TrustDomain) -> Domain {
     let status = domain.status.clone().unwrap_or_default();
     let ready = status.conditions.iter().find(|it| it.type_ == "Ready");
@@ -171,7 +177,7 @@ fn domain(domain: &TrustDomain) -> Domain {
         expires: it.not_after.0,
     });
     let keys = status.signing_keys.iter().map(|it| SigningKey {
-        signs: format!("{:?}", it.purpose),
+        signs: word(&it.purpose),
         id: it.id.clone(),
         slot: it.slot,
         expires: it.not_after.0,
