@@ -271,6 +271,7 @@ async fn a_trust_domain_has_one_authority_that_outlives_what_it_signs() {
             "c.example",
             json!({
                 "authority": {"builtIn": {"caLifetimeSeconds": 21600, "keyAlgorithm": "Ed25519"}},
+                "issuerURL": "https://id.example.org:8443/agents",
             }),
         ),
     ] {
@@ -316,6 +317,22 @@ async fn a_trust_domain_has_one_authority_that_outlives_what_it_signs() {
         (
             json!({"authority": built_in, "namespaceSelector": {"matchLabels": {"a": "b c"}}}),
             "matchLabels",
+        ),
+        (
+            json!({"authority": built_in, "issuerURL": "http://id.example.org"}),
+            "issuerURL",
+        ),
+        (
+            json!({"authority": built_in, "issuerURL": "https://id.example.org/"}),
+            "issuerURL",
+        ),
+        (
+            json!({"authority": built_in, "issuerURL": "https://ID.example.org"}),
+            "issuerURL",
+        ),
+        (
+            json!({"authority": built_in, "issuerURL": "https://id.example.org/a?b"}),
+            "issuerURL",
         ),
     ] {
         let why = refusal(create(&all, domain("bad.example", &spec)).await);
