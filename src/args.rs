@@ -244,6 +244,9 @@ pub(crate) struct Issue {
     /// How many calls may be in work at once; one more is refused
     #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) max_concurrent: u32,
+    /// How many certificates and tokens one pod may have a minute; one more is refused
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) max_per_pod: u32,
     /// How many connections may be open; one more waits
     #[arg(long, default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) max_connections: u32,

@@ -40,6 +40,7 @@ fn settings(arguments: Issue) -> Result<Settings> {
         pod_certificates: arguments.pod_certificates,
         stale_after: Duration::from_secs(arguments.stale_after_seconds.into()),
         max_concurrent: usize::try_from(arguments.max_concurrent)?,
+        max_per_pod: arguments.max_per_pod,
         max_connections: usize::try_from(arguments.max_connections)?,
         audit_url: arguments.audit,
         audit_writer: arguments.audit_writer,

@@ -23,6 +23,7 @@ use crate::pod_certificate::{LEASE, PodCertificateMetrics, PodCertificates};
 use crate::server::{Own, Server};
 use crate::service::Service;
 use crate::settings::Settings;
+use crate::shares::Shares;
 use crate::token::{Keys, Tokens};
 
 /// How long a stopping process may take to write down what it issued.
@@ -105,7 +106,9 @@ pub async fn run(
         );
     }
     let tokens = Tokens::new(settings.audience.clone(), Arc::clone(&keys));
-    let service = Service::new(desk, tokens, metrics.clone(), settings.max_concurrent);
+    let shares = Shares::new(settings.max_per_pod);
+    let most = settings.max_concurrent;
+    let service = Service::new(desk, tokens, metrics.clone(), shares, most);
     let listen = listener.local_addr().unwrap_or(settings.listen);
     info!(%listen, audience = settings.audience, "issuing");
     let server = Server {

@@ -51,12 +51,18 @@ impl Guest {
 }
 
 impl Service {
-    pub(crate) fn new(desk: Desk, tokens: Tokens, metrics: Metrics, max_concurrent: usize) -> Self {
+    pub(crate) fn new(
+        desk: Desk,
+        tokens: Tokens,
+        metrics: Metrics,
+        shares: Shares,
+        max_concurrent: usize,
+    ) -> Self {
         Self {
             desk,
             tokens,
             metrics,
-            shares: Shares::default(),
+            shares,
             max_concurrent,
             in_work: AtomicUsize::new(0),
         }

@@ -25,6 +25,8 @@ pub struct Settings {
     pub stale_after: Duration,
     /// How many calls may be in work at once; one more is refused.
     pub max_concurrent: usize,
+    /// How many certificates and tokens one pod may have a minute.
+    pub max_per_pod: u32,
     /// How many connections may be open; one more waits.
     pub max_connections: usize,
     /// Where what is issued is recorded first: as the operator's.

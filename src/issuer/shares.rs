@@ -10,10 +10,6 @@ use tokio::time::Instant;
 
 use crate::{Reason, Refused};
 
-/// So many at once, after a while without any …
-const BURST: f64 = 60.0;
-/// … and so many a second from then on.
-const RATE: f64 = 1.0;
 /// A sidecar has one open, and for a moment the next one beside it.
 const WATCHES: usize = 4;
 /// Of whom nothing was heard for so long nothing needs to be known.
@@ -22,11 +18,13 @@ const FORGOTTEN: Duration = Duration::from_secs(60);
 const LOOK_AT: usize = 1024;
 
 /// Who has taken what, by the pod's UID.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shares(Arc<Mutex<Taken>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Taken {
+    /// Credentials: all of a minute's may be had at once, and then as many as time brings.
+    a_minute: f64,
     pods: HashMap<String, Share>,
     look_at: usize,
 }
@@ -46,6 +44,15 @@ pub(crate) struct OneWatch {
 }
 
 impl Shares {
+    /// Of so many credentials a minute for each pod.
+    pub(crate) fn new(a_minute: u32) -> Self {
+        Self(Arc::new(Mutex::new(Taken {
+            a_minute: a_minute.into(),
+            pods: HashMap::new(),
+            look_at: LOOK_AT,
+        })))
+    }
+
     /// One more credential.
     ///
     /// # Errors
@@ -63,8 +70,9 @@ impl Shares {
     /// It wasn't issued: whoever is refused asks again, and isn't to wait for it then.
     pub(crate) fn give_back(&self, pod: &str) {
         let mut taken = self.0.lock();
+        let most = taken.a_minute;
         let share = taken.share(pod);
-        share.left = (share.left + 1.0).min(BURST);
+        share.left = (share.left + 1.0).min(most);
     }
 
     /// One more Watch, for as long as what is returned lives.
@@ -88,18 +96,19 @@ impl Shares {
 impl Taken {
     fn share(&mut self, pod: &str) -> &mut Share {
         let now = Instant::now();
-        if self.pods.len() >= self.look_at.max(LOOK_AT) {
+        if self.pods.len() >= self.look_at {
             self.pods
                 .retain(|_, it| it.watches > 0 || now < it.since + FORGOTTEN);
-            self.look_at = 2 * self.pods.len();
+            self.look_at = LOOK_AT.max(2 * self.pods.len());
         }
         let share = self.pods.entry(pod.to_owned()).or_insert(Share {
-            left: BURST,
+            left: self.a_minute,
             since: now,
             watches: 0,
         });
         let passed = now.saturating_duration_since(share.since);
-        share.left = passed.as_secs_f64().mul_add(RATE, share.left).min(BURST);
+        let more = passed.as_secs_f64() * self.a_minute / 60.0;
+        share.left = (share.left + more).min(self.a_minute);
         share.since = now;
         share
     }
@@ -131,7 +140,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pod_that_asks_for_too_much_waits_and_no_other_does() {
-        let shares = Shares::default();
+        let shares = Shares::new(60);
         for _ in 0..60 {
             shares.credential("greedy").unwrap();
         }
@@ -148,7 +157,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pod_has_few_watches_at_a_time_and_those_that_ended_are_free() {
-        let shares = Shares::default();
+        let shares = Shares::new(60);
         let mut open: Vec<_> = (0..4).map(|_| shares.watch("pod").unwrap()).collect();
         shares.watch("pod").unwrap_err();
         shares.watch("other").unwrap();
@@ -158,7 +167,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn those_that_are_gone_are_forgotten() {
-        let shares = Shares::default();
+        let shares = Shares::new(60);
         let _open = shares.watch("stays").unwrap();
         for pod in 0..LOOK_AT {
             shares.credential(&pod.to_string()).unwrap();

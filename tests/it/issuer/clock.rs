@@ -41,6 +41,7 @@ async fn an_issuer_whose_clock_is_off_issues_nothing() {
         pod_certificates: false,
         stale_after: Duration::from_secs(30),
         max_concurrent: 16,
+        max_per_pod: 60,
         max_connections: 16,
         audit_url: format!("sqlite:{}", audit.display()),
         audit_writer: "clock".to_owned(),
