@@ -50,15 +50,24 @@ impl Socket {
                 let why = "another process listens there";
                 return Err(io::Error::new(io::ErrorKind::AddrInUse, why));
             }
-            Ok(_) => fs::remove_file(path)?,
+            Ok(_) => {}
             Err(_) => {
                 if let Some(folder) = path.parent() {
                     fs::create_dir_all(folder)?;
                 }
             }
         }
-        let listener = UnixListener::bind(path)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
+        // Under another name first: whoever sees it may use it, and finds somebody there.
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(".new");
+        let aside = PathBuf::from(aside);
+        match fs::remove_file(&aside) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&aside)?;
+        fs::set_permissions(&aside, fs::Permissions::from_mode(MODE))?;
+        fs::rename(&aside, path)?;
         let made = fs::symlink_metadata(path)?;
         Ok(Self {
             path: path.to_owned(),
