@@ -10,19 +10,19 @@
 //! Nothing here is secret, and nobody has to say who they are.
 
 mod face;
+mod serve;
 #[cfg(test)]
 mod tests;
 
-use std::io;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use tokio::net::TcpListener;
 
 pub use face::Face;
+pub(crate) use serve::serve;
 
 /// How long a copy may be used: a key is published for much longer before it signs.
 const LIFETIME: &str = "public, max-age=60";
@@ -36,14 +36,6 @@ pub trait Faces: Send + Sync + 'static {
 /// The documents of each trust domain below the path of its issuer URL.
 pub fn router(faces: Arc<dyn Faces>) -> Router {
     Router::new().fallback(answer).with_state(faces)
-}
-
-/// Serves for ever.
-///
-/// # Errors
-/// The listener failed.
-pub async fn serve(listener: TcpListener, routes: Router) -> io::Result<()> {
-    axum::serve(listener, routes).await
 }
 
 async fn answer(State(faces): State<Arc<dyn Faces>>, request: Request) -> Response {

@@ -6,14 +6,19 @@
 )]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use countersign_authority::{Es256Key, KeyAlgorithm, PrivateKey};
 use countersign_jwtsvid::{IssuerUrl, Keys};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
+use super::serve::serve_patiently;
 use super::{Face, Faces, router};
 
 struct Fixed(Arc<Vec<Face>>);
@@ -124,4 +129,31 @@ async fn they_are_read_and_nothing_else() {
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "ANY"] {
         assert_eq!(status(method).await, StatusCode::METHOD_NOT_ALLOWED);
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed_and_the_others_are_answered() {
+    let (one, kid) = face("https://id.example.org");
+    let routes = router(Arc::new(Fixed(Arc::new(vec![one]))));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut serving = JoinSet::new();
+    let soon = Duration::from_millis(300);
+    serving.spawn(serve_patiently(listener, routes, soon));
+    let mut silent = Vec::new();
+    for _ in 0..50 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let mut asking = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /keys HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    asking.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    asking.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(&kid));
+    let mut nothing = Vec::new();
+    let closed = silent[0].read_to_end(&mut nothing);
+    tokio::time::timeout(Duration::from_secs(15), closed)
+        .await
+        .unwrap()
+        .ok();
 }
