@@ -9,6 +9,7 @@
     reason = "a failing test should panic"
 )]
 
+mod agent;
 mod attackers;
 mod credential;
 mod decision;
