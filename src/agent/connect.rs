@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::Uri;
-use countersign_authority::verify_svid;
 use countersign_runtime::Clock;
 use hyper_util::rt::TokioIo;
+use jiff::SignedDuration;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
@@ -21,6 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::held::verify_near;
 use crate::roots::Roots;
 
 /// For a connection and its handshake.
@@ -28,6 +29,10 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// HTTP/2 is pinged after so long without a word, and given up after so much longer.
 const PING: Duration = Duration::from_secs(10);
 const PONG: Duration = Duration::from_secs(5);
+/// A node's clock may be off by so much. The endpoint's certificate may be one of minutes, and a pod
+/// there must have its own all the same; whoever stole the endpoint's key can pose as it for so much
+/// longer.
+const CLOCK_OFF: SignedDuration = SignedDuration::from_mins(15);
 
 /// The endpoint's address or the trust domain's name is none.
 #[derive(Debug, thiserror::Error)]
@@ -142,7 +147,7 @@ impl ServerCertVerifier for IssuerVerifier {
             .map(|it| it.to_vec())
             .collect();
         let bundle = self.roots.bundle().map_err(Error::General)?;
-        let svid = verify_svid(&chain, &bundle, self.clock.now());
+        let svid = verify_near(&chain, &bundle, self.clock.now(), CLOCK_OFF);
         let svid = svid.map_err(|why| Error::General(format!("the issuing endpoint: {why}")))?;
         if svid.spiffe_id != self.spiffe_id {
             let (is, expected) = (svid.spiffe_id, &self.spiffe_id);

@@ -137,6 +137,8 @@ async fn while_the_endpoint_is_away_the_certificate_is_served_until_its_end() {
 #[tokio::test]
 async fn a_node_whose_clock_is_ten_minutes_ahead_has_a_certificate_and_asks_no_more_often() {
     let issuer = FakeIssuer::start().await;
+    // By this node's clock both the endpoint's certificate and the pod's are over.
+    issuer.inner.own_ttl(60);
     let pod = Pod::start_with(&issuer, |it| {
         it.clock = countersign_runtime::Clock::shifted(SignedDuration::from_mins(10));
     })
@@ -145,4 +147,19 @@ async fn a_node_whose_clock_is_ten_minutes_ahead_has_a_certificate_and_asks_no_m
     assert_eq!(svid.spiffe_id().to_string(), AGENT);
     sleep(Duration::from_secs(3)).await;
     assert_eq!(issuer.inner.asked.lock().len(), 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_certificate_was_over_long_ago_is_shown_no_token() {
+    let issuer = FakeIssuer::start().await;
+    issuer.inner.own_ttl(60);
+    for minutes in [20, -20] {
+        let pod = Pod::start_with(&issuer, |it| {
+            it.clock = countersign_runtime::Clock::shifted(SignedDuration::from_mins(minutes));
+        })
+        .await;
+        sleep(Duration::from_millis(1500)).await;
+        assert!(issuer.inner.asked.lock().is_empty(), "{minutes}");
+        drop(pod);
+    }
 }

@@ -70,8 +70,9 @@ struct Authorities {
     trusted: Vec<AuthoritySet>,
     sequence: i64,
     crls: Vec<Vec<u8>>,
-    /// What the endpoint itself shows.
+    /// What the endpoint itself shows, and how long that is good.
     own_id: &'static str,
+    own_ttl: u64,
 }
 
 impl FakeIssuer {
@@ -86,6 +87,7 @@ impl FakeIssuer {
                 sequence: 1,
                 crls: Vec::new(),
                 own_id: ISSUER,
+                own_ttl: 3600,
             }),
             told: watch::Sender::new(WatchResponse::default()),
             refusing: Mutex::default(),
@@ -145,6 +147,10 @@ impl Inner {
 
     pub(crate) fn terms(&self, ttl: u64, renew_after: i64) {
         *self.terms.lock() = Terms { ttl, renew_after };
+    }
+
+    pub(crate) fn own_ttl(&self, seconds: u64) {
+        self.authorities.lock().own_ttl = seconds;
     }
 
     pub(crate) fn show(&self, own_id: &'static str) {
@@ -210,7 +216,7 @@ impl Inner {
         let request = LeafRequest {
             spiffe_id: it.own_id,
             key: LeafKey::Generate(KeyAlgorithm::EcdsaP256),
-            ttl_seconds: 3600,
+            ttl_seconds: it.own_ttl,
             not_after_cap: None,
         };
         let signer = it.signing.signer().unwrap().unwrap();
