@@ -253,3 +253,23 @@ fn what_is_no_set_of_keys_is_refused() {
         assert!(jwks::KeySet::parse(bad).is_err(), "{bad}");
     }
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(512))]
+
+    /// Whoever reaches the endpoint may send anything.
+    #[test]
+    fn nothing_that_is_shown_makes_it_panic(
+        text in "\\PC{0,200}",
+        parts in proptest::collection::vec(proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200), 0..5),
+        json in "\\{(\"(alg|kid|crit|iss|aud|exp|kubernetes.io)\":(1|\"x\"|null|\\[\\]|\\{\\}),?){0,6}\\}?",
+    ) {
+        drop(claims::Unverified::read(&text));
+        let parts: Vec<_> = parts.iter().map(encode).collect();
+        drop(claims::Unverified::read(&parts.join(".")));
+        let claimed = format!("{}.{}.AA", encode(&json), encode(&json));
+        drop(claims::Unverified::read(&claimed));
+        drop(claims::judge(json.as_bytes(), ISSUER, "countersign", at(NOW)));
+        drop(jwks::KeySet::parse(&json));
+    }
+}

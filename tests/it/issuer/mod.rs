@@ -8,6 +8,7 @@ mod issuing;
 mod kubelet;
 pub(crate) mod program;
 mod refusing;
+mod rights;
 mod tokens;
 mod watching;
 
