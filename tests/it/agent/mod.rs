@@ -1,7 +1,7 @@
 //! `countersign agent` with `countersign issue` on a real control plane, and the `spiffe` crate as the
 //! program in the pod.
 
-mod program;
+pub(crate) mod program;
 
 use std::time::{Duration, Instant};
 
@@ -139,4 +139,24 @@ async fn a_pod_without_an_identity_is_told_so() {
     let svid = timeout(PATIENCE, client.fetch_x509_svid()).await.unwrap();
     let reader = space.until_ready("reader").await;
     assert_eq!(svid.unwrap().spiffe_id().to_string(), spiffe_id(&reader));
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_the_workload_api_goes_on() {
+    let (world, issuer) = Issuer::shared().await;
+    let (space, pod, id) = setting(world).await;
+    let token = space.token(&pod).await;
+    let Some(agent) = Agent::start_on_a_full_disk(world, issuer, &token).await else {
+        return;
+    };
+    let svid = agent.client().await.fetch_x509_svid().await.unwrap();
+    assert_eq!(svid.spiffe_id().to_string(), id);
+    eventually("a word about the files", async || {
+        let log = agent.log();
+        log.contains("the files can't be written: No space left on device")
+            .then_some(())
+    })
+    .await;
+    let again = agent.client().await.fetch_x509_svid().await.unwrap();
+    assert_eq!(again.spiffe_id().to_string(), id);
 }

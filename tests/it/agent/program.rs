@@ -9,8 +9,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use spiffe::WorkloadApiClient;
 use tempfile::TempDir;
 
-use crate::harness::{DOMAIN, World};
+use crate::harness::{DOMAIN, World, eventually};
 use crate::issuer::program::{Issuer, roots};
+use crate::pki::Credential;
 
 /// A running sidecar; killed when dropped.
 pub(crate) struct Agent {
@@ -22,29 +23,57 @@ pub(crate) struct Agent {
 impl Agent {
     /// With a pod's token, and the trust domain's roots as a ClusterTrustBundle has them.
     pub(crate) async fn start(world: &World, issuer: &Issuer, token: &str) -> Self {
-        Self::start_at(world, &issuer.address, token).await
+        Self::start_by(world, issuer, token, |program| Command::new(program)).await
     }
 
-    /// Of an endpoint at this address.
-    pub(crate) async fn start_at(world: &World, address: &str, token: &str) -> Self {
+    /// Whose files are on a disk without room for them; `None` where none can be made.
+    pub(crate) async fn start_on_a_full_disk(
+        world: &World,
+        issuer: &Issuer,
+        token: &str,
+    ) -> Option<Self> {
+        let unshare = || {
+            let mut unshare = Command::new("unshare");
+            unshare.args(["--map-root-user", "--mount"]);
+            unshare
+        };
+        let may = unshare().arg("true").stderr(Stdio::null()).status();
+        if !may.is_ok_and(|it| it.success()) {
+            eprintln!(
+                "SKIPPED: no full disk was tried, since unshare --map-root-user --mount fails"
+            );
+            return None;
+        }
+        // Two pages: not enough for three files.
+        let script = "set -e; mkdir \"$0\"; mount -t tmpfs -o size=8k none \"$0\"; exec \"$@\"";
+        let agent = Self::start_by(world, issuer, token, |program| {
+            let mut command = unshare();
+            // Its folder is the working directory.
+            command.args(["sh", "-c", script, "tls", program]);
+            command
+        });
+        Some(agent.await)
+    }
+
+    async fn start_by(
+        world: &World,
+        issuer: &Issuer,
+        token: &str,
+        command: impl FnOnce(&'static str) -> Command,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         let bundle = Bundle::from_spiffe_json(&roots(world, DOMAIN).await).unwrap();
         std::fs::write(path("ca.crt"), bundle.pem()).unwrap();
         std::fs::write(path("token"), token).unwrap();
         let started = Instant::now();
-        let child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        let child = command(env!("CARGO_BIN_EXE_countersign"))
+            .current_dir(dir.path())
             .arg("agent")
-            .args(["--issuer", &format!("https://{address}")])
+            .args(["--issuer", &format!("https://{}", issuer.address)])
             .args(["--trust-domain", DOMAIN, "--health-listen", "none"])
-            .arg("--trust-bundle")
-            .arg(path("ca.crt"))
-            .arg("--token")
-            .arg(path("token"))
-            .arg("--socket")
-            .arg(path("agent.sock"))
-            .arg("--files")
-            .arg(path("tls"))
+            .args(["--trust-bundle", "ca.crt", "--token", "token"])
+            .args(["--socket", "agent.sock", "--files", "tls"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(path("log")).unwrap())
@@ -72,6 +101,22 @@ impl Agent {
 
     pub(crate) fn key_file(&self) -> PathBuf {
         self.dir.path().join("tls").join("tls.key")
+    }
+
+    /// What a program reads of the files, once they are there.
+    pub(crate) async fn credential(&self) -> Credential {
+        let read = |name: &str| {
+            let path = self.key_file().with_file_name(name);
+            std::fs::read_to_string(path).ok()
+        };
+        eventually("the files", async || {
+            Some(Credential {
+                chain: read("tls.crt")?,
+                key: read("tls.key")?,
+                roots: read("ca.crt")?,
+            })
+        })
+        .await
     }
 
     pub(crate) fn log(&self) -> String {

@@ -17,7 +17,7 @@ use crate::pki::Credential;
 const PATH: &str = "/invoices/7";
 
 /// A service that knows nothing of all this.
-async fn service() -> (SocketAddr, JoinSet<()>) {
+pub(super) async fn service() -> (SocketAddr, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut tasks = JoinSet::new();

@@ -10,6 +10,7 @@ mod envoy;
 mod forger;
 mod gate;
 mod gone;
+mod in_pods;
 mod intermediates;
 mod life;
 mod lists;
