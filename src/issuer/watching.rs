@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
 use crate::feed::identity::Standing;
-use crate::feed::{Seen, Trusted};
+use crate::feed::{Domain, Seen, Trusted};
 use crate::issue::{Desk, signed_by, usual_ttl};
 use crate::matching::{may_have, refused};
 use crate::metrics::Counted;
@@ -35,6 +35,8 @@ struct Stream {
     trust: Option<Arc<Trusted>>,
     /// By whom the client's certificates are signed, as far as is known.
     authority: Option<AuthorityId>,
+    /// Since when another signs.
+    rotated: Option<Instant>,
     /// It had this one.
     had: bool,
     over: bool,
@@ -65,6 +67,7 @@ pub(crate) async fn begin(
         said: None,
         trust: None,
         authority: None,
+        rotated: None,
         had: false,
         over: false,
         heartbeat: Instant::now(),
@@ -188,15 +191,31 @@ impl Stream {
             let ttl = usual_ttl(it, &domain);
             now.response.certificate_ttl_seconds = i64::try_from(ttl).unwrap_or(i64::MAX);
             now.trust = domain.trust.clone().map(|it| (domain.name.clone(), it));
-            let signing = signed_by(&domain);
-            now.reissue = state == State::Active
-                && signing.is_some()
-                && self.authority.as_ref().is_some_and(|it| domain.reissue(it));
-            if self.authority.is_none() || now.reissue {
-                self.authority = signing;
-            }
+            now.reissue = state == State::Active && self.must_ask(&domain, ttl);
         }
         now
+    }
+
+    /// Isn't the authority trusted any more that the client's certificates are of? One that was rotated
+    /// in its time is, for longer than they live: by its end, they are of the next.
+    fn must_ask(&mut self, domain: &Domain, ttl: u64) -> bool {
+        let Some(signing) = signed_by(domain) else {
+            return false;
+        };
+        let ask = match &self.authority {
+            None => false,
+            Some(before) if *before == signing => {
+                self.rotated = None;
+                return false;
+            }
+            Some(before) => domain.reissue(before),
+        };
+        let rotated = *self.rotated.get_or_insert_with(Instant::now);
+        if ask || self.authority.is_none() || rotated.elapsed() > Duration::from_secs(ttl) {
+            self.authority = Some(signing);
+            self.rotated = None;
+        }
+        ask
     }
 
     /// Nothing is for the pod.

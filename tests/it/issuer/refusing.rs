@@ -261,3 +261,34 @@ async fn a_deadline_ends_it_to_the_second() {
         (Code::PermissionDenied, "IdentityEnded".to_owned())
     );
 }
+
+#[tokio::test]
+async fn a_pod_that_asks_for_too_much_waits_and_no_other_does() {
+    let world = World::shared().await;
+    let (_space, _pod, token) = ready(world).await;
+    let (_other_space, _other_pod, other) = ready(world).await;
+    let issuer = Issuer::start(world, &unique("shares"), &["--max-per-pod", "2"]);
+    issuer.ready().await;
+    let sidecar = issuer.sidecar(world).await;
+    // What is refused doesn't count.
+    for _ in 0..3 {
+        let asked = IssueX509Request::default();
+        let refused = sidecar.issue_for(&token, asked).await.unwrap_err();
+        assert_eq!(refused.1, "BadRequest");
+    }
+    sidecar.issue(&token).await.unwrap();
+    sidecar.issue(&token).await.unwrap();
+    let refused = sidecar.issue(&token).await.unwrap_err();
+    let expected = (Code::ResourceExhausted, "Overloaded".to_owned());
+    assert_eq!(refused, expected);
+    sidecar.issue(&other).await.unwrap();
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        open.push(sidecar.watch(&token).await.unwrap());
+    }
+    assert_eq!(sidecar.watch(&token).await.unwrap_err(), expected);
+    drop(open.pop());
+    eventually("a place", async || sidecar.watch(&token).await.ok()).await;
+    let refusals = "countersign_credentials_refused_total";
+    assert!(issuer.metric(refusals, "Overloaded").await >= 2.0);
+}
