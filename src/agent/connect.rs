@@ -19,8 +19,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
+use crate::call::Connect;
 use crate::held::verify_near;
 use crate::roots::Roots;
 
@@ -45,13 +46,13 @@ pub(crate) enum BadEndpoint {
     Tls(#[from] Error),
 }
 
-/// A channel that connects when it is first used, and again whenever it must.
-pub(crate) fn channel(
+/// Makes channels, each of which connects when it is first used, and again whenever it must.
+pub(crate) fn connect(
     url: &str,
     trust_domain: &str,
     roots: Arc<Roots>,
     clock: Clock,
-) -> Result<Channel, BadEndpoint> {
+) -> Result<Connect, BadEndpoint> {
     let bad = || BadEndpoint::Url(url.to_owned());
     let uri: Uri = url.parse().map_err(|_| bad())?;
     let host = uri.host().ok_or_else(bad)?.to_owned();
@@ -68,21 +69,24 @@ pub(crate) fn channel(
     let name = ServerName::try_from(trust_domain.to_owned());
     let name = name.map_err(|_| BadEndpoint::TrustDomain(trust_domain.to_owned()))?;
     let tls = TlsConnector::from(Arc::new(client_config(trust_domain, roots, clock)?));
-    let connect = tower::service_fn(move |_: Uri| {
-        let (tls, name, address) = (tls.clone(), name.clone(), address.clone());
-        async move {
-            let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time");
-            let stream = timeout(CONNECT, handshake(tls, name, &address, port)).await;
-            stream.map_err(late)?.map(TokioIo::new)
-        }
-    });
     // TLS is the connector's own.
     let endpoint = Endpoint::from_shared(format!("http://{host}:{port}")).map_err(|_| bad())?;
-    Ok(endpoint
+    let endpoint = endpoint
         .http2_keep_alive_interval(PING)
         .keep_alive_timeout(PONG)
-        .keep_alive_while_idle(true)
-        .connect_with_connector_lazy(connect))
+        .keep_alive_while_idle(true);
+    Ok(Arc::new(move || {
+        let (tls, name, address) = (tls.clone(), name.clone(), address.clone());
+        let connect = tower::service_fn(move |_: Uri| {
+            let (tls, name, address) = (tls.clone(), name.clone(), address.clone());
+            async move {
+                let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time");
+                let stream = timeout(CONNECT, handshake(tls, name, &address, port)).await;
+                stream.map_err(late)?.map(TokioIo::new)
+            }
+        });
+        endpoint.connect_with_connector_lazy(connect)
+    }))
 }
 
 async fn handshake(
@@ -187,16 +191,16 @@ mod tests {
 
     #[tokio::test]
     async fn an_endpoint_is_an_https_url_of_a_host() {
-        let channel = |url: &str, domain: &str| {
+        let try_it = |url: &str, domain: &str| {
             let roots = Arc::new(Roots::new("/nowhere".into()));
-            channel(url, domain, roots, Clock::system()).map(drop)
+            connect(url, domain, roots, Clock::system()).map(drop)
         };
         for url in [
             "https://issue.svc:9444",
             "https://issue",
             "https://[::1]:1/",
         ] {
-            channel(url, "example.org").unwrap();
+            try_it(url, "example.org").unwrap();
         }
         for url in [
             "http://issue:1",
@@ -205,8 +209,8 @@ mod tests {
             "https://a?b",
             "",
         ] {
-            assert!(channel(url, "example.org").is_err(), "{url}");
+            assert!(try_it(url, "example.org").is_err(), "{url}");
         }
-        assert!(channel("https://issue", "not a name").is_err());
+        assert!(try_it("https://issue", "not a name").is_err());
     }
 }

@@ -34,6 +34,7 @@ pub(crate) async fn listen(
                 let why = call::why(status);
                 warn!(reason = why.reason, "the watch broke: {}", why.message);
                 refused(&told, status);
+                endpoint.judge(status);
             }
         }
         // One that ended at once is as good as none.

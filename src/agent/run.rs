@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_issuing::Client;
 use countersign_runtime::{Check, Health, Supervisor, TaskEnded};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -71,18 +70,14 @@ pub async fn run(settings: Settings, stop: impl Future) -> Result<(), AgentError
     let mut registry = Registry::with_prefix("countersign");
     let metrics = Metrics::register(&mut registry);
     let roots = Arc::new(Roots::new(settings.trust_bundle.clone()));
-    let channel = connect::channel(
+    let connect = connect::connect(
         &settings.issuer,
         &settings.trust_domain,
         Arc::clone(&roots),
         settings.clock.clone(),
     )?;
-    let endpoint = Endpoint {
-        client: Client::new(channel),
-        token: settings.token,
-        trust_domain: settings.trust_domain,
-        identity: settings.identity.unwrap_or_default(),
-    };
+    let identity = settings.identity.unwrap_or_default();
+    let endpoint = Endpoint::new(connect, settings.token, settings.trust_domain, identity);
     let socket = Socket::bind(&settings.socket).map_err(|source| AgentError::Socket {
         path: settings.socket.clone(),
         source,

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use countersign_authority::{
@@ -50,6 +51,8 @@ pub(crate) struct Inner {
     refusing: Mutex<Option<(Code, &'static str)>>,
     /// When certificates were asked for.
     pub(crate) asked: Mutex<Vec<Instant>>,
+    /// How many connections were made.
+    pub(crate) connections: AtomicUsize,
     /// Of what was issued.
     pub(crate) serials: Mutex<Vec<String>>,
     jwt: Signer,
@@ -92,6 +95,7 @@ impl FakeIssuer {
             told: watch::Sender::new(WatchResponse::default()),
             refusing: Mutex::default(),
             asked: Mutex::default(),
+            connections: AtomicUsize::default(),
             serials: Mutex::default(),
             jwt: Signer::load(&jwt_key, domain).unwrap(),
             jwt_key,
@@ -260,6 +264,7 @@ async fn serve(listener: TcpListener, inner: Arc<Inner>) {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
+        inner.connections.fetch_add(1, Ordering::Relaxed);
         let acceptor = TlsAcceptor::from(inner.tls());
         let router = router.clone();
         connections.spawn(async move {

@@ -1,12 +1,15 @@
 //! Many sidecars, and an endpoint that was away.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 
+use tonic::Code;
+
 use crate::fake_issuer::FakeIssuer;
-use crate::pod::Pod;
+use crate::pod::{Pod, until};
 
 const PODS: usize = 500;
 const BUCKET: Duration = Duration::from_millis(100);
@@ -57,4 +60,18 @@ async fn sidecars_that_lost_their_endpoint_do_not_come_back_at_once() {
     assert!(last - first > Duration::from_secs(2), "{first:?} {last:?}");
     assert!(most < PODS / 4, "{most} of {PODS} within {BUCKET:?}");
     drop(pods);
+}
+
+#[tokio::test]
+async fn a_replica_that_cannot_answer_is_left_for_another() {
+    let issuer = FakeIssuer::start().await;
+    issuer.inner.refuse(Some((Code::Unavailable, "Stale")));
+    let pod = Pod::start(&issuer).await;
+    // Behind one address there may be several.
+    until(|| issuer.inner.connections.load(Ordering::Relaxed) >= 3).await;
+    issuer.inner.refuse(None);
+    pod.client().await.fetch_x509_svid().await.unwrap();
+    let made = issuer.inner.connections.load(Ordering::Relaxed);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(issuer.inner.connections.load(Ordering::Relaxed), made);
 }
