@@ -23,7 +23,7 @@ pub(crate) struct Agent {
 impl Agent {
     /// With a pod's token, and the trust domain's roots as a ClusterTrustBundle has them.
     pub(crate) async fn start(world: &World, issuer: &Issuer, token: &str) -> Self {
-        Self::start_by(world, issuer, token, |program| Command::new(program)).await
+        Self::start_by(world, issuer, token, Command::new).await
     }
 
     /// Whose files are on a disk without room for them; `None` where none can be made.
