@@ -157,13 +157,19 @@ fn standing(object: &api::AgentIdentity, spiffe_id: &str) -> Standing {
     let whole = running == Some(api::TaskOutcome::Running)
         && status.spiffe_id.as_deref() == Some(spiffe_id)
         && !spiffe_id.is_empty()
-        && status.deadline_time.is_some();
+        && status.deadline_time.is_some()
+        && found("Stalled").is_none();
     match (found("Ready"), desired) {
         (Some(_), api::DesiredState::Active) if whole => Standing::Active,
-        (Some(_), _) => waiting(desired, "its status is not whole".to_owned()),
-        (None, _) => {
+        (ready, _) => {
             let why = found("Stalled").or_else(|| found("Reconciling"));
-            let why = why.map_or_else(|| "it isn't Ready yet".to_owned(), told);
+            let why = why.map_or_else(
+                || match ready {
+                    Some(_) => "its status is not whole".to_owned(),
+                    None => "it isn't Ready yet".to_owned(),
+                },
+                told,
+            );
             waiting(desired, why)
         }
     }

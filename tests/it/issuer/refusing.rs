@@ -14,7 +14,7 @@ use super::client::{Sidecar, request};
 use super::program::Issuer;
 use super::workload;
 use crate::harness::{Space, World, eventually};
-use crate::support::unique;
+use crate::support::{label_namespace, unique};
 
 /// A pod, its token, and an identity for it that is ready.
 async fn ready(world: &World) -> (Space, super::APod, String) {
@@ -291,4 +291,18 @@ async fn a_pod_that_asks_for_too_much_waits_and_no_other_does() {
     eventually("a place", async || sidecar.watch(&token).await.ok()).await;
     let refusals = "countersign_credentials_refused_total";
     assert!(issuer.metric(refusals, "Overloaded").await >= 2.0);
+}
+
+#[tokio::test]
+async fn a_namespace_that_the_trust_domain_admits_no_more_gets_nothing() {
+    let (world, issuer) = Issuer::shared().await;
+    let (space, _, token) = ready(world).await;
+    let sidecar = issuer.sidecar(world).await;
+    sidecar.issue_past(&token, &["UnknownPod"]).await.unwrap();
+    label_namespace(&space, json!({"trust-domain": null})).await;
+    sidecar.until_refused(&token, "NotReady").await;
+    let refused = sidecar.issue(&token).await.unwrap_err();
+    assert_eq!(refused.0, Code::FailedPrecondition);
+    label_namespace(&space, json!({"trust-domain": crate::harness::DOMAIN})).await;
+    sidecar.issue_past(&token, &["NotReady"]).await.unwrap();
 }

@@ -104,6 +104,10 @@ fn it_may_be_issued_for_only_while_everything_says_so() {
         (json!({"status": null}), "NotReady"),
         (conditions(&[]), "NotReady"),
         (conditions(&[("Stalled", "GrantsWiden")]), "NotReady"),
+        (
+            conditions(&[("Ready", "Issuable"), ("Stalled", "NamespaceNotAdmitted")]),
+            "NotReady",
+        ),
         (json!({"status": {"deadlineTime": null}}), "NotReady"),
         (json!({"status": {"task": {"outcome": null}}}), "NotReady"),
         (json!({"status": {"task": {"uid": null}}}), "NotReady"),
