@@ -160,3 +160,34 @@ async fn a_full_disk_is_told_and_the_workload_api_goes_on() {
     let again = agent.client().await.fetch_x509_svid().await.unwrap();
     assert_eq!(again.spiffe_id().to_string(), id);
 }
+
+#[tokio::test]
+async fn what_happened_while_the_endpoint_was_away_is_heard_when_it_is_back() {
+    let world = World::shared().await;
+    let first = Issuer::start(world, "away", &[]);
+    let address = first.address.clone();
+    first.ready().await;
+    let (space, pod, id) = setting(world).await;
+    let agent = Agent::start(world, &first, &space.token(&pod).await).await;
+    let client = agent.client().await;
+    let mut svids = client.stream_x509_svids().await.unwrap();
+    let svid = timeout(PATIENCE, svids.next()).await.unwrap().unwrap();
+    assert_eq!(svid.unwrap().spiffe_id().to_string(), id);
+    drop(first); // SIGKILL
+    space
+        .patch("reader", json!({"spec": {"desiredState": "Suspended"}}))
+        .await;
+    // Silence is no revocation.
+    assert!(timeout(Duration::from_secs(3), svids.next()).await.is_err());
+    client.fetch_x509_svid().await.unwrap();
+    let second = Issuer::start(world, "back", &["--listen", &address]);
+    second.ready().await;
+    let back = Instant::now();
+    let ended = async { while matches!(svids.next().await, Some(Ok(_))) {} };
+    timeout(PATIENCE, ended).await.unwrap();
+    eprintln!(
+        "from the endpoint's return to the end of the stream: {:?}",
+        back.elapsed()
+    );
+    assert!(client.fetch_x509_svid().await.is_err());
+}
