@@ -5,11 +5,12 @@
 //!                       ├─▶ chains        statements, a revocation list, a checkpoint, a bundle
 //!                       ├─▶ certificates  a root, an SVID, and one made of any TBSCertificate
 //!                       ├─▶ events        a transmitter of security event tokens
+//!                       ├─▶ tokens        JWT-SVIDs, of a key that is a constant too
 //!                       └─▶ segment       a file of audit records, and one made of any bodies
 //! ```
 //!
 //! Keys, times and serial numbers are constants and Ed25519 is deterministic (RFC 8032), so every
-//! run signs the same bytes: seeds in `corpus/` stay good and a finding can be had again. The keys
+//! run signs the same bytes (but for JWT-SVIDs, of which no seed has a signature): seeds in `corpus/` stay good and a finding can be had again. The keys
 //! are known to everybody; nothing outside of these programs trusts them.
 
 pub mod certificates;
@@ -18,6 +19,7 @@ pub mod events;
 mod key;
 pub mod ring;
 pub mod segment;
+pub mod tokens;
 
 pub use key::Key;
 

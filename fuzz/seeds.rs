@@ -18,6 +18,7 @@ use countersign_fuzz::chains::{Signed, agent_of, payload_of};
 use countersign_fuzz::events::Transmitter;
 use countersign_fuzz::ring::{file, secret_data};
 use countersign_fuzz::segment::Notary;
+use countersign_fuzz::tokens::{AUDIENCE, Tokens};
 use countersign_statement::Purpose;
 use libfuzzer_sys::fuzz_target;
 
@@ -48,6 +49,7 @@ fn write() -> io::Result<()> {
         ("grants", grants()),
         ("authzen_body", authzen_body()),
         ("set_token", set_token()),
+        ("jwt_svid", jwt_svid()),
     ] {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder)?;
@@ -116,6 +118,23 @@ fn authority() -> Seeds {
         ("pem", Some(2), bundle.pem().into_bytes()),
         ("root", Some(3), authority.root_der()),
         ("tbs", Some(4), tbs),
+    ]
+}
+
+fn jwt_svid() -> Seeds {
+    let tokens = Tokens::new();
+    let audiences = format!("{AUDIENCE}\nother");
+    vec![
+        ("token", Some(0), b"e30.e30.AAAA".to_vec()),
+        ("claims", Some(1), Tokens::claims().into_bytes()),
+        ("header", Some(2), tokens.header().into_bytes()),
+        ("bundle", Some(3), Tokens::bundle().into_bytes()),
+        ("audience", Some(4), audiences.into_bytes()),
+        (
+            "issuer",
+            Some(5),
+            b"https://id.example.org:8443/agents".to_vec(),
+        ),
     ]
 }
 

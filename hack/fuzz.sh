@@ -14,7 +14,7 @@ need_rust
 need c++ g++
 
 seconds="${FUZZ_SECONDS:-10}"
-targets="${ONLY:-statement,keys,audit,authority,grants,authzen_body,set_token}"
+targets="${ONLY:-statement,keys,audit,authority,grants,authzen_body,set_token,jwt_svid}"
 out=target/fuzz
 
 # The lock file follows the program's: what is fuzzed is what is shipped.
