@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use countersign_testbed::{ControlPlane, Image, Options};
@@ -168,23 +168,28 @@ fn nothing_of_a_node_stays_when_its_parent_is_killed() {
         "ctr -n k8s.io images import {} >/dev/null && \
          kubectl run sleeps --image={IMAGE} --image-pull-policy=Never --restart=Never -- -c 'sleep 54321' >/dev/null && \
          kubectl wait pod/sleeps --for=condition=Ready --timeout=60s >/dev/null && \
-         dirname $KUBECONFIG; exec sleep 1000",
+         dirname $KUBECONFIG && exec sleep 1000",
         image.display()
     );
-    let mut parent = Command::new(TESTBED)
+    let parent = Command::new(TESTBED)
         .args(["run", "--node", "--", "sh", "-c", &script])
         .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .spawn();
+    let mut parent = Ended(parent.unwrap());
     let mut line = String::new();
-    let mut stdout = std::io::BufReader::new(parent.stdout.take().unwrap());
+    let mut stdout = std::io::BufReader::new(parent.0.stdout.take().unwrap());
     std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
     let dir = PathBuf::from(line.trim());
     let groups = groups_of(&dir);
-    assert!(commands("sleep 54321") > 0 && !groups.is_empty());
+    assert!(!groups.is_empty());
+    // The pod is ready as soon as its shell runs, and that has yet to start it.
+    let started = Instant::now();
+    while commands("sleep 54321") == 0 {
+        assert!(started.elapsed() < Duration::from_secs(10));
+        std::thread::sleep(Duration::from_millis(50));
+    }
 
-    parent.kill().unwrap();
-    parent.wait().unwrap();
+    drop(parent);
     let started = Instant::now();
     let stays = || {
         dir.exists()
@@ -195,6 +200,16 @@ fn nothing_of_a_node_stays_when_its_parent_is_killed() {
     while stays() {
         assert!(started.elapsed() < Duration::from_secs(5));
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Killed at the latest when the test fails.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
     }
 }
 
