@@ -34,6 +34,23 @@ case ",${ONLY:-decide}," in
     ;;
 esac
 
+# SPIRE's server likewise, at the version that its go.mod pins.
+case ",${ONLY:-issue}," in
+  *,issue,*)
+    command -v go >/dev/null || die "Go 1.26 or newer is missing (https://go.dev/dl): SPIRE is built with it"
+    command -v taskset >/dev/null || die "taskset is missing (Debian: util-linux): the issuing endpoint is measured on one core"
+    spire="$CACHE/spire-$(sed -n 's/.*spiffe\/spire \(v[^ ]*\).*/\1/p' src/bench/spire/go.mod)"
+    if [ ! -x "$spire/spire-server" ]; then
+      say "Building SPIRE's server, once (5 minutes)…"
+      mkdir -p "$spire"
+      GOFLAGS='' GOWORK=off go build -C src/bench/spire -mod=readonly -trimpath -ldflags '-s -w' \
+        -o "$spire/.spire-server" github.com/spiffe/spire/cmd/spire-server
+      mv "$spire/.spire-server" "$spire/spire-server"
+    fi
+    arguments+=(--spire "$spire/spire-server")
+    ;;
+esac
+
 [ -z "${ONLY:-}" ] || arguments+=(--only "$ONLY")
 [ -z "${QUICK:-}" ] || arguments+=(--quick)
 exec target/release/countersign-bench "${arguments[@]}"

@@ -25,6 +25,7 @@ pub(crate) struct Programs {
     crds: PathBuf,
     peers: PathBuf,
     opa: PathBuf,
+    spire: PathBuf,
     out: PathBuf,
 }
 
@@ -40,6 +41,7 @@ impl Programs {
         crds: &Path,
         peers: &Path,
         opa: &Path,
+        spire: &Path,
         out: &Path,
     ) -> Result<Self> {
         ensure!(
@@ -53,6 +55,7 @@ impl Programs {
             crds: crds.to_owned(),
             peers: peers.to_owned(),
             opa: opa.to_owned(),
+            spire: spire.to_owned(),
             out: out.to_owned(),
         })
     }
@@ -69,6 +72,11 @@ impl Programs {
     /// OPA; there only where it was built.
     pub(crate) fn opa(&self) -> &Path {
         &self.opa
+    }
+
+    /// SPIRE's server; there only where it was built.
+    pub(crate) fn spire(&self) -> &Path {
+        &self.spire
     }
 
     /// Where files may be written that are measured: on the disk of the build.

@@ -77,6 +77,9 @@ struct Arguments {
     /// OPA, for the benchmark of decisions
     #[arg(long, default_value = "opa")]
     opa: PathBuf,
+    /// SPIRE's server, for the benchmark of the issuing endpoint; without it there is no comparison
+    #[arg(long, default_value = "spire-server")]
+    spire: PathBuf,
     /// Holds so many identities, and prints the bytes that it takes: for the benchmark of decisions
     #[arg(long, hide = true)]
     hold: Option<usize>,
@@ -111,6 +114,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         &arguments.crds,
         &arguments.peers,
         &arguments.opa,
+        &arguments.spire,
         &arguments.out,
     )?;
     let cases = Case::chosen(&arguments.only);

@@ -43,6 +43,7 @@ impl Operator {
             .arg("run")
             .arg(format!("--namespace={SYSTEM}"))
             .arg(format!("--secret-namespaces={NAMESPACE}"))
+            .arg("--issuing")
             .arg("--metrics-listen=127.0.0.1:0")
             .arg(format!("--publish-listen={publish}"))
             .arg(format!("--audit=sqlite:{}", bed.audit_log().display()))

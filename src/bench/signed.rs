@@ -83,6 +83,11 @@ impl Signatory {
         self.authorities.bundle()
     }
 
+    /// What signs certificates.
+    pub(crate) fn issuer(&self) -> Result<Arc<countersign_authority::Signer>> {
+        self.authorities.signer()?.context("an authority is active")
+    }
+
     /// What signs an audit log's checkpoints.
     pub(crate) fn checkpoints(&self) -> Result<Arc<Signer>> {
         Ok(self.ring.signer(Purpose::Checkpoints)?)
@@ -193,7 +198,7 @@ pub(crate) fn verified_at() -> Result<Timestamp> {
     after(SignedDuration::from_mins(5))
 }
 
-fn start() -> Result<Timestamp> {
+pub(crate) fn start() -> Result<Timestamp> {
     // The moment that the peers' biscuits are asked for.
     Ok(Timestamp::from_second(1_796_083_200)?)
 }

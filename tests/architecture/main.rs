@@ -104,6 +104,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "policy",
             "decision",
             "extauthz",
+            "issuing",
         ],
     ),
 ];
@@ -137,7 +138,7 @@ const LIBRARIES: [(&str, Placement, &str); 7] = [
     ),
     (
         "tonic",
-        Placement::Only(&["extauthz", "issuing", "issuer", "agent"]),
+        Placement::Only(&["extauthz", "issuing", "issuer", "agent", "bench"]),
         "gRPC is spoken at the edges",
     ),
     (

@@ -42,7 +42,9 @@ use anyhow::{Context, Result};
 
 use self::certificates::Certificates;
 use self::engine::Decider;
-use self::measure::{Latency, Side, latency, saturation};
+pub(super) use self::leash::Leashed;
+pub(super) use self::measure::Latency;
+use self::measure::{Side, latency, saturation};
 pub(crate) use self::memory::hold;
 use self::opa::Opa;
 use self::point::{How, Point};

@@ -7,6 +7,7 @@ mod completion;
 mod decide;
 mod delegations;
 mod idle;
+mod issue;
 mod revocation_reach;
 mod revoke;
 mod scale;
@@ -51,6 +52,8 @@ pub(crate) enum Case {
     Audit,
     /// Decisions beside OPA's, in process, over HTTP and gRPC, through Envoy
     Decide,
+    /// The issuing endpoint on one core, beside SPIRE's server
+    Issue,
     /// From a revocation or a signal to the last replica's first deny, under load
     Reach,
 }
@@ -82,6 +85,7 @@ impl Case {
             Self::Revoke => revoke::run(programs, quick).await,
             Self::Audit => audit::run(programs, quick).await,
             Self::Decide => decide::run(programs, quick).await,
+            Self::Issue => issue::run(programs, quick).await,
             Self::Reach => revocation_reach::run(programs, shape.learned().await?, quick).await,
         }
     }

@@ -1,24 +1,17 @@
 //! Authorities change under two agents who call each other all the time.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-
 use countersign_api::{SlotState, TrustDomain, TrustDomainStatus};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
 
 use super::crowd::is_ready;
+use super::pair::{Pair, SERVER_LOOKS_EVERY};
 use crate::harness::{DOMAIN, PATIENCE, World, eventually};
 use crate::pki::{Credential, certificates, handshake};
 
 /// So long may a Secret take to reach a running agent.
 const PROPAGATION_SECONDS: &str = "2";
-/// So long the server of the pair takes to notice a new Secret; the client looks each time.
-const SERVER_LOOKS_EVERY: Duration = Duration::from_millis(1200);
-const HANDSHAKE_EVERY: Duration = Duration::from_millis(100);
 
 #[tokio::test]
 async fn no_handshake_fails_while_the_authority_is_rotated_and_the_old_one_distrusted() {
@@ -145,48 +138,5 @@ impl Domain {
         let name = format!("{DOMAIN}-bundle");
         let bundle = self.bundles.get(&name).await.unwrap();
         certificates(&bundle.data.unwrap()["ca.crt"]).len()
-    }
-}
-
-/// Two agents who connect again and again, each with what it has of its own Secret.
-struct Pair {
-    stop: Arc<AtomicBool>,
-    task: JoinHandle<(usize, Vec<String>)>,
-}
-
-impl Pair {
-    fn begin(secrets: Api<Secret>) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let task = tokio::spawn(async move {
-            let look = async |name: &str| Credential::of(&secrets.get(name).await.unwrap());
-            let begun = Instant::now();
-            let (mut count, mut failed) = (0, Vec::new());
-            let mut looked = Instant::now();
-            let mut server = look("server-identity").await;
-            while !stopped.load(Ordering::Relaxed) {
-                if looked.elapsed() > SERVER_LOOKS_EVERY {
-                    looked = Instant::now();
-                    server = look("server-identity").await;
-                }
-                let client = look("client-identity").await;
-                // Either may call the other.
-                for (client, server) in [(&client, &server), (&server, &client)] {
-                    count += 1;
-                    if let Err(why) = handshake(client, server).await {
-                        failed.push(format!("after {:?}: {why}", begun.elapsed()));
-                    }
-                }
-                tokio::time::sleep(HANDSHAKE_EVERY).await;
-            }
-            (count, failed)
-        });
-        Self { stop, task }
-    }
-
-    /// How many handshakes there were, and those that failed.
-    async fn end(self) -> (usize, Vec<String>) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.task.await.unwrap()
     }
 }
