@@ -57,7 +57,8 @@ impl Endpoint {
         }
         let arguments = [
             // The first core: what asks has the other.
-            "--cpu-list=0".to_owned(),
+            "-c".to_owned(),
+        "0".to_owned(),
             programs.operator().display().to_string(),
             "issue".to_owned(),
             format!("--listen={address}"),

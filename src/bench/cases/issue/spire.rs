@@ -59,7 +59,8 @@ pub(super) async fn a_second(programs: &Programs, rounds: usize) -> Result<Optio
     let config = folder.path().join("server.conf");
     std::fs::write(&config, configuration(folder.path(), &socket)?)?;
     let arguments = [
-        "--cpu-list=0".to_owned(),
+        "-c".to_owned(),
+        "0".to_owned(),
         program.display().to_string(),
         "run".to_owned(),
         format!("-config={}", config.display()),
