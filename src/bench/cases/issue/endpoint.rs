@@ -58,7 +58,7 @@ impl Endpoint {
         let arguments = [
             // The first core: what asks has the other.
             "-c".to_owned(),
-        "0".to_owned(),
+            "0".to_owned(),
             programs.operator().display().to_string(),
             "issue".to_owned(),
             format!("--listen={address}"),
