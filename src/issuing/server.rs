@@ -25,7 +25,7 @@ const MAX_REQUEST_BYTES: usize = 64 * 1024;
 pub type Watching = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
 
 /// Whoever issues. Who asks is in the request's metadata ([`crate::bearer_of`]); a refusal is made by
-/// [`crate::refusal`].
+/// [`crate::refusal()`].
 pub trait Issuer: Send + Sync + 'static {
     /// Issues a certificate.
     fn issue_x509(
