@@ -134,7 +134,7 @@ async fn the_certificate_verifies_against_all_that_is_published() {
     assert!(json["spiffe_refresh_hint"].as_u64().unwrap() > 0);
     let keys = json["keys"].as_array().unwrap().iter();
     let (roots, ours): (Vec<_>, Vec<_>) = keys.partition(|key| key["use"] == "x509-svid");
-    // One signing key for each purpose; readers that don't know their use skip them.
+    // One signing key for each purpose; of those, SPIFFE knows that of JWT-SVIDs.
     let uses: BTreeSet<_> = ours
         .iter()
         .map(|key| key["use"].as_str().unwrap())
@@ -143,6 +143,7 @@ async fn the_certificate_verifies_against_all_that_is_published() {
         "countersign-statement",
         "countersign-list",
         "countersign-checkpoint",
+        "jwt-svid",
     ];
     assert_eq!(uses, BTreeSet::from(known));
     assert_eq!(roots.len(), certificates(&data["ca.crt"]).len());
