@@ -127,6 +127,17 @@ impl Audit {
         }
     }
 
+    /// What the log tells of the end of the object with this UID. While the log can't be read, passes
+    /// go on as if it told of none, and say that: nothing is granted then.
+    pub(crate) fn before(&self, uid: &str) -> Before {
+        match self.retired.before(uid) {
+            Before::NotKnown if self.log.health().is_err() || self.retired.is_failing() => {
+                Before::NotEnded
+            }
+            before => before,
+        }
+    }
+
     /// What the log tells of ends.
     pub(crate) fn retired(&self) -> &Retired {
         &self.retired

@@ -2,6 +2,7 @@
 //! was: the audit log tells of its end.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -33,6 +34,8 @@ pub(crate) enum Before {
 #[derive(Debug, Default)]
 pub(crate) struct Retired {
     sets: Mutex<Sets>,
+    /// The log could not be asked last time.
+    failing: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +57,10 @@ impl Retired {
         } else {
             Before::NotEnded
         }
+    }
+
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire)
     }
 
     fn begin(&self, there: HashSet<Uid>) {
@@ -110,6 +117,7 @@ pub(crate) async fn look_up(ctx: &Context) {
         let running: HashSet<Uid> = match reader.without_end(&names).await {
             Ok(running) => running.iter().map(|it| it.as_str().into()).collect(),
             Err(why) => {
+                retired.failing.store(true, Ordering::Release);
                 warn!("can't ask the audit log what has ended: {why}");
                 sleep(AGAIN).await;
                 continue;
@@ -121,6 +129,7 @@ pub(crate) async fn look_up(ctx: &Context) {
             .cloned()
             .collect();
         retired.learn(&asked, &ended);
+        retired.failing.store(false, Ordering::Release);
         for uid in &ended {
             warn!(%uid, "an object is there that had ended: the cluster's state is an older one, and it ends again");
             if let Some(identity) = ctx.index.with_uid(uid) {

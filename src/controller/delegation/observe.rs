@@ -76,7 +76,7 @@ pub(crate) async fn observe(ctx: &Context, object: &api::Delegation) -> kube::Re
         closed: ctx
             .installation
             .closed(delegation.created, recorded.granted),
-        before: ctx.audit.retired().before(&delegation.uid),
+        before: ctx.audit.before(&delegation.uid),
         clock_off: ctx.skew.off(),
         delegation,
         recorded,

@@ -57,7 +57,7 @@ pub(crate) async fn observe(
         domain,
         risk,
         closed: ctx.installation.closed(identity.created, issued),
-        before: ctx.audit.retired().before(&identity.uid),
+        before: ctx.audit.before(&identity.uid),
         clock_off: ctx.skew.off(),
         identity,
         recorded,
