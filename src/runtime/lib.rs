@@ -19,6 +19,7 @@ mod backoff;
 mod client;
 mod clock;
 mod health;
+mod heartbeat;
 mod leader;
 mod merge;
 mod names;
@@ -35,6 +36,7 @@ pub use client::{
 };
 pub use clock::Clock;
 pub use health::{Check, Health};
+pub use heartbeat::{Freshness, Heartbeat};
 pub use leader::{Candidate, Leadership, NotLeader, Permit};
 pub use merge::merge_patch;
 pub use names::Names;

@@ -9,7 +9,6 @@
 
 pub(crate) mod authority;
 mod domain;
-mod freshness;
 pub(crate) mod identity;
 mod index;
 pub(crate) mod pod;
@@ -22,10 +21,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_api as api;
+pub(crate) use countersign_runtime::Freshness;
 use countersign_runtime::{
-    Clients, Clock, ObjectKey, Store, Supervisor, WatchMetrics, WatchProgress, watch_into,
+    Clients, Clock, Heartbeat, ObjectKey, Store, Supervisor, WatchMetrics, WatchProgress,
+    watch_into,
 };
-use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::Api;
 use kube::api::PartialObjectMeta;
@@ -37,12 +37,13 @@ use tracing::{info, warn};
 
 use crate::oidc::{Face, Faces};
 pub(crate) use domain::{Domain, Domains, Trusted};
-pub(crate) use freshness::Freshness;
-use freshness::{Heartbeat, LEASE, freshness};
 pub(crate) use identity::Seen;
 use index::{Index, Told};
 use signing_keys::SigningKeys;
 
+/// The operator's Lease, which its leader renews every two seconds. An operator that is gone sees no
+/// task end.
+const LEASE: &str = "countersign-operator";
 /// What the operator writes.
 const MANAGED: &str = "app.kubernetes.io/managed-by=countersign";
 /// Marks a Secret as the authority of the trust domain that is its value.
@@ -65,7 +66,6 @@ pub(crate) struct Feed {
     authorities: Arc<Store<authority::Stored>>,
     signing_keys: Arc<Store<SigningKeys>>,
     bundles: Arc<Store<domain::Published>>,
-    lease: Arc<Store<freshness::Beat>>,
     index: Index,
     told: Told,
     domains: Domains,
@@ -87,7 +87,6 @@ impl Feed {
             authorities: Arc::default(),
             signing_keys: Arc::default(),
             bundles: Arc::default(),
-            lease: Arc::default(),
             index: Index::default(),
             told: Told::default(),
             domains: Domains::default(),
@@ -298,20 +297,13 @@ impl Feed {
         progress: WatchProgress,
     ) -> Infallible {
         let heartbeat = Arc::new(Heartbeat::default());
-        let beating = {
-            let heartbeat = Arc::clone(&heartbeat);
-            let api: Api<Lease> =
-                Api::namespaced(self.clients.reads.clone(), self.namespace.as_str());
-            let config = settings.config().fields(&format!("metadata.name={LEASE}"));
-            let reduce = |object: Lease| freshness::reduce(&object);
-            let changed = move |_: &ObjectKey, before: Option<&_>, now: Option<&_>| {
-                if before.is_some() && now.is_some() {
-                    heartbeat.beats();
-                }
-            };
-            let (store, metrics) = (Arc::clone(&self.lease), settings.metrics.clone());
-            watch_into("leases", api, config, store, reduce, changed, metrics)
-        };
+        let beating = Arc::clone(&heartbeat).follow(
+            self.clients.reads.clone(),
+            &self.namespace,
+            LEASE,
+            settings.config(),
+            settings.metrics.clone(),
+        );
         let telling = self.tell(&settings, &heartbeat, &progress);
         futures::join!(beating, telling).0
     }
@@ -330,7 +322,7 @@ impl Feed {
         loop {
             let before = self.freshness();
             let failing = self.failing();
-            let now = freshness(heartbeat, progress, failing, bound, watch_bound.max(bound));
+            let now = heartbeat.freshness(progress, failing, bound, watch_bound.max(bound));
             match (before, now) {
                 (Freshness::Fresh, Freshness::Stale(age)) => {
                     warn!(

@@ -8,7 +8,6 @@
 //! ```
 
 mod bundle;
-mod freshness;
 mod handed;
 mod hop;
 pub(crate) mod identity;
@@ -24,10 +23,9 @@ use arc_swap::ArcSwap;
 use countersign_api as api;
 use countersign_decision::{Engine, Feed as _, Freshness, HopFacts, OwnerFacts, Rules};
 use countersign_runtime::{
-    Clients, ObjectKey, Store, Supervisor, WatchMetrics, WatchProgress, watch_into,
+    Clients, Heartbeat, ObjectKey, Store, Supervisor, WatchMetrics, WatchProgress, watch_into,
 };
 use jiff::SignedDuration;
-use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::runtime::watcher::Config;
@@ -38,11 +36,13 @@ use tracing::{info, warn};
 
 use crate::lists::{Lists, Wanted};
 use crate::metrics::Metrics;
-use freshness::{Heartbeat, LEASE, freshness};
 use handed::Handed;
 use pods::{Owned, Pods};
 use policies::Policies;
 
+/// The operator's Lease, which its leader renews every two seconds. An operator that is gone sees no
+/// task end.
+const LEASE: &str = "countersign-operator";
 /// What the operator writes.
 const MANAGED: &str = "app.kubernetes.io/managed-by=countersign";
 /// How often freshness is looked at.
@@ -57,7 +57,6 @@ pub(crate) struct Stores {
     hops: Arc<Store<Hop>>,
     domains: Arc<Store<Signing>>,
     bundles: Arc<Store<bundle::Seen>>,
-    lease: Arc<Store<freshness::Beat>>,
     policies: Arc<Policies>,
     pods: Arc<Store<Owned>>,
 }
@@ -104,7 +103,6 @@ impl Feed {
             hops: Arc::new(Store::new()),
             domains: Arc::new(Store::new()),
             bundles: Arc::new(Store::new()),
-            lease: Arc::new(Store::new()),
             policies: Arc::new(Policies::default()),
             pods: Arc::new(Store::new()),
         });
@@ -128,20 +126,13 @@ impl Feed {
         bound: Duration,
     ) -> Infallible {
         let heartbeat = Arc::new(Heartbeat::default());
-        let beating = {
-            let heartbeat = Arc::clone(&heartbeat);
-            let api: Api<Lease> =
-                Api::namespaced(self.clients.reads.clone(), self.namespace.as_str());
-            let config = self.config().fields(&format!("metadata.name={LEASE}"));
-            let reduce = |object: Lease| freshness::reduce(&object);
-            let changed = move |_: &ObjectKey, before: Option<&_>, now: Option<&_>| {
-                if before.is_some() && now.is_some() {
-                    heartbeat.beats();
-                }
-            };
-            let (store, metrics) = (Arc::clone(&stores.lease), self.watch_metrics.clone());
-            watch_into("leases", api, config, store, reduce, changed, metrics)
-        };
+        let beating = Arc::clone(&heartbeat).follow(
+            self.clients.reads.clone(),
+            &self.namespace,
+            LEASE,
+            self.config(),
+            self.watch_metrics.clone(),
+        );
         let telling = self.tell(&stores, &heartbeat, &progress, bound);
         futures::join!(beating, telling).0
     }
@@ -160,7 +151,14 @@ impl Feed {
         let mut before = Freshness::NotReady;
         loop {
             let failing = stores.failing();
-            let now = freshness(heartbeat, progress, failing, bound, watch_bound.max(bound));
+            let now = heartbeat.freshness(progress, failing, bound, watch_bound.max(bound));
+            let now = match now {
+                countersign_runtime::Freshness::NotReady => Freshness::NotReady,
+                countersign_runtime::Freshness::Fresh => Freshness::Fresh,
+                countersign_runtime::Freshness::Stale(age) => {
+                    Freshness::Stale(SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX))
+                }
+            };
             match (before, now) {
                 (Freshness::Fresh, Freshness::Stale(age)) => {
                     warn!("nothing was heard of the operator or a watch for {age:#}: denying");
