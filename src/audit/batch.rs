@@ -14,14 +14,15 @@ use crate::entry::Prepared;
 use crate::floor::missing;
 use crate::log::Shared;
 
-/// Rows of one statement, from the most. Few sizes, so that each is prepared once.
-const SIZES: [usize; 3] = [256, 16, 1];
+/// Rows of one statement, from the most. Few sizes, so that each is prepared once; and close ones, since
+/// each statement is a turn of the store's thread, which costs more than its rows.
+const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
 const COLUMNS: usize = 15;
 /// Tries against another process under the same writer's name, each from the head it left.
 const RACES: usize = 5;
 
-static NUMBERED: LazyLock<[String; 3]> = LazyLock::new(|| SIZES.map(|rows| insert(rows, true)));
-static UNNUMBERED: LazyLock<[String; 3]> = LazyLock::new(|| SIZES.map(|rows| insert(rows, false)));
+static NUMBERED: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| SIZES.map(|rows| insert(rows, true)));
+static UNNUMBERED: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| SIZES.map(|rows| insert(rows, false)));
 
 /// The connection and the heads of the chains.
 pub(crate) struct Batch {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::batch::{Batch, InDoubt, Trouble, WriteError};
@@ -19,6 +20,8 @@ use crate::log::{Job, Shared};
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Entries of one commit: enough to make its cost small, few enough to be done in milliseconds.
 const BATCH: usize = 2048;
+/// The longest that a commit waits for those who are about to append: about what a commit takes.
+const GATHER: Duration = Duration::from_millis(2);
 /// Until the store is tried again. Appends in between fail at once.
 const RETRY: Duration = Duration::from_millis(250);
 /// Until a chain that was cut off is looked at again: people restore it, if anybody does.
@@ -77,6 +80,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut receiver: mpsc::Receiver<Job>) 
             _ = closing.changed() => {}
             () = sleep_until(wake) => {}
         }
+        gather(&mut receiver, &mut jobs).await;
         writer.turn(&mut jobs, false).await;
     }
     receiver.close();
@@ -91,6 +95,22 @@ pub(crate) async fn run(shared: Arc<Shared>, mut receiver: mpsc::Receiver<Job>) 
         tracing::error!(waiting, "audit log: closed while it can't be written");
     }
     writer.batch.disconnect().await;
+}
+
+/// Lets everybody else have a turn, for as long as that brings something: those who are about to
+/// append come into this commit instead of into one more. Where nobody is, it takes no time.
+async fn gather(receiver: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>) {
+    let until = Instant::now() + GATHER;
+    let mut before = 0;
+    while before < jobs.len() && jobs.len() < BATCH && Instant::now() < until {
+        before = jobs.len();
+        yield_now().await;
+        while jobs.len() < BATCH
+            && let Ok(job) = receiver.try_recv()
+        {
+            jobs.push(job);
+        }
+    }
 }
 
 impl Writer {

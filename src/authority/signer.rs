@@ -131,7 +131,7 @@ impl Signer {
         };
         let der = encode::leaf(&content, &self.key)?;
         verify::leaf(&der, &content)?;
-        verify::chain(&der, &self.intermediates, &self.anchors, now)
+        verify::chain_of_checked(&der, &self.intermediates, &self.anchors, now)
             .map_err(AuthorityError::SelfCheck)?;
         Ok(Leaf {
             chain_pem: self.chain_pem(&der),

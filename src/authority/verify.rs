@@ -33,12 +33,36 @@ pub(crate) fn chain(
     anchors: &[TrustAnchor<'_>],
     now: Timestamp,
 ) -> Result<(), String> {
+    let usages = [KeyUsage::client_auth(), KeyUsage::server_auth()];
+    chain_for(&usages, leaf, intermediates, anchors, now)
+}
+
+/// [`chain`] of a leaf whose own usages [`leaf`] has compared. Only intermediates can take away one of
+/// the two then: without any, one look is enough, which is half of the signatures to verify.
+pub(crate) fn chain_of_checked(
+    leaf: &[u8],
+    intermediates: &[CertificateDer<'_>],
+    anchors: &[TrustAnchor<'_>],
+    now: Timestamp,
+) -> Result<(), String> {
+    if intermediates.is_empty() {
+        return chain_for(&[KeyUsage::client_auth()], leaf, &[], anchors, now);
+    }
+    chain(leaf, intermediates, anchors, now)
+}
+
+fn chain_for(
+    usages: &[KeyUsage],
+    leaf: &[u8],
+    intermediates: &[CertificateDer<'_>],
+    anchors: &[TrustAnchor<'_>],
+    now: Timestamp,
+) -> Result<(), String> {
     let leaf = CertificateDer::from(leaf);
     let leaf = EndEntityCert::try_from(&leaf).map_err(|why| format!("can't be read: {why}"))?;
     let time = unix_time(now)?;
-    // webpki also checks the usages of intermediates; the leaf's own are compared in `leaf`.
-    for usage in [KeyUsage::client_auth(), KeyUsage::server_auth()] {
-        leaf.verify_for_usage(ALGORITHMS, anchors, intermediates, time, usage, None, None)
+    for usage in usages {
+        leaf.verify_for_usage(ALGORITHMS, anchors, intermediates, time, *usage, None, None)
             .map_err(|why| why.to_string())?;
     }
     Ok(())
