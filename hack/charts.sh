@@ -22,6 +22,8 @@ KUBECONFORM_VERSION=v0.8.0
 PROMETHEUS_OPERATOR_VERSION=v0.85.0
 
 system=countersign-system
+# What the value sets are for, some of which an older one is refused.
+kubernetes=1.37.0
 charts=(charts/countersign-crds charts/countersign)
 rendered=$PWD/target/charts
 live= # what came to be in the control plane, once it has
@@ -82,7 +84,7 @@ render() {
   local values set
   while read -r values; do
     set=${values##*/}
-    "$helm" template countersign charts/countersign -n "$system" -f "$values" >"$rendered/${set%-values.yaml}.yaml"
+    "$helm" template countersign charts/countersign -n "$system" --kube-version "$kubernetes" -f "$values" >"$rendered/${set%-values.yaml}.yaml"
   done < <(value_sets)
 }
 
@@ -91,7 +93,7 @@ lint() {
   "$helm" lint --strict --quiet "${charts[@]}"
   local values
   while read -r values; do
-    "$helm" lint --strict --quiet charts/countersign -f "$values"
+    "$helm" lint --strict --quiet --kube-version "$kubernetes" charts/countersign -f "$values"
   done < <(value_sets)
   say "== kube-score"
   # A CPU limit would throttle what must end in time; tags are of releases and don't move.
@@ -107,7 +109,7 @@ lint() {
 refused() {
   local expected=$1
   shift
-  if "$helm" template countersign charts/countersign -n "$system" "$@" >/dev/null 2>"$rendered/refused.log"; then
+  if "$helm" template countersign charts/countersign -n "$system" --kube-version "$kubernetes" "$@" >/dev/null 2>"$rendered/refused.log"; then
     die "rendered, though it should have been refused: $*"
   fi
   grep -qF -- "$expected" "$rendered/refused.log" || die "$*: expected «$expected», got: $(cat "$rendered/refused.log")"
@@ -140,6 +142,8 @@ refuse_bad_values() {
   refused "at '/operator/workers': maximum: got 5,000, want 1,024" --set operator.workers=5000
   refused "at '/extraEnv/0/name': 'not' failed" --set 'extraEnv[0].name=POD_NAME' --set 'extraEnv[0].value=x'
   refused "at '/dnsPolicy'" --set dnsPolicy=None
+  refused "inject.enabled: sidecars read a ClusterTrustBundle" --kube-version 1.36.4 --set inject.enabled=true --set issue.enabled=true
+  refused "issue.podCertificates: PodCertificateRequests take" --kube-version 1.36.4 --set issue.enabled=true --set issue.podCertificates=true
   refused "chart requires kubeVersion: >=1.36.0-0" --kube-version 1.35.0
 }
 
@@ -155,6 +159,7 @@ install() {
   local crds
   crds=$(go mod download -json "github.com/prometheus-operator/prometheus-operator@$PROMETHEUS_OPERATOR_VERSION" |
     sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')/example/prometheus-operator-crd
+  "${PROGRAMS:-target/debug}/countersign-testbed" run -- env HELM="$helm" hack/charts_install.sh
   "${PROGRAMS:-target/debug}/countersign-testbed" run -- env HELM="$helm" KUBECONFORM="$kubeconform" RENDERED="$rendered" LIVE="$rendered/live" PROMETHEUS_CRDS="$crds" hack/charts_cluster.sh
   say "== as GitOps tools see it"
   live=$rendered/live

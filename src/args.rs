@@ -229,7 +229,7 @@ pub(crate) struct Issue {
     #[arg(long, default_value = "countersign")]
     pub(crate) audience: String,
     /// Where /healthz, /readyz and /metrics are served, in plain HTTP; 'none' for nowhere
-    #[arg(long, default_value = "127.0.0.1:8080")]
+    #[arg(long, default_value = "127.0.0.1:8083")]
     pub(crate) metrics_listen: Listen,
     /// Where the OIDC discovery document and the keys of trust domains with an issuerURL are served, in
     /// plain HTTP, to be put behind an ingress; 'none' for nowhere

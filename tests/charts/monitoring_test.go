@@ -31,6 +31,9 @@ func metrics(t *testing.T) map[string]bool {
 			}
 		}
 	}
+	for _, name := range []string{"available", "capacity"} { // the kubelet's, of the volumes of audit logs
+		known["kubelet_volume_stats_"+name+"_bytes"] = true
+	}
 	if len(known) < 100 {
 		t.Fatalf("only %d names were found in the sources", len(known))
 	}

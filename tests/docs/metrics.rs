@@ -45,9 +45,8 @@ fn each_metric_is_explained_and_none_that_there_is_not() {
 
 #[test]
 fn each_alert_is_explained() {
-    let rules = ["rules.yaml", "rules-issue.yaml"];
-    let rules = rules.map(|it| read(&format!("charts/countersign/files/{it}")));
-    let rules = rules.concat();
+    let rules = files("charts/countersign/files", ".yaml");
+    let rules: String = rules.iter().map(|it| read(it)).collect();
     let alerts: Vec<&str> = rules
         .lines()
         .filter_map(|line| line.trim().strip_prefix("- alert: "))

@@ -65,6 +65,40 @@ fn helps() -> BTreeMap<String, String> {
     helps
 }
 
+/// A flag without which a command is refused, and the variable that does instead.
+struct Required {
+    flag: String,
+    variable: Option<String>,
+}
+
+/// Of a usage line, what is in neither brackets nor a choice: `why [OPTIONS] --audit <URL> <DECISION>`.
+fn required(help: &str) -> Vec<Required> {
+    let usage = help.split_once("Usage: ").unwrap().1;
+    let usage = usage.split("\n\n").next().unwrap().replace('\n', " ");
+    usage
+        .split_whitespace()
+        .filter(|it| it.starts_with("--"))
+        .map(|flag| Required {
+            flag: flag.to_owned(),
+            variable: variable_of(help, flag),
+        })
+        .collect()
+}
+
+/// `[env: NAME]` below the flag's own line, before the next flag's.
+fn variable_of(help: &str, flag: &str) -> Option<String> {
+    let own = |line: &&str| {
+        let line = line.trim_start();
+        line.starts_with('-') && line.split_whitespace().any(|it| it == flag)
+    };
+    help.lines()
+        .skip_while(|line| !own(line))
+        .skip(1)
+        .take_while(|it| !it.trim_start().starts_with('-'))
+        .find_map(|it| it.trim().strip_prefix("[env: ")?.strip_suffix(']'))
+        .map(|it| it.trim_end_matches('=').to_owned())
+}
+
 #[test]
 fn each_command_that_a_page_shows_has_its_flags() {
     let helps = helps();
@@ -92,6 +126,11 @@ fn each_command_that_a_page_shows_has_its_flags() {
                 count += 1;
                 // What it is piped into is something else.
                 let own = line.split(" | ").next().unwrap();
+                for missing in required(help) {
+                    let told = own.contains(&missing.flag)
+                        || missing.variable.as_ref().is_some_and(|it| whole.contains(&format!("{it}=")));
+                    assert!(told, "{page}: {name} needs {}: {line}", missing.flag);
+                }
                 for word in own.split_whitespace().filter(|it| it.starts_with("--")) {
                     let flag = word.split('=').next().unwrap();
                     let known = help

@@ -217,6 +217,14 @@ seccompProfile:
 
 {{/* What the schema can't say. */}}
 {{- define "countersign.check" -}}
+{{- if semverCompare "<1.37.0-0" .Capabilities.KubeVersion.Version -}}
+{{- if .Values.inject.enabled -}}
+{{- fail (printf "inject.enabled: sidecars read a ClusterTrustBundle, which takes Kubernetes 1.37; this is %s" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- if .Values.issue.podCertificates -}}
+{{- fail (printf "issue.podCertificates: PodCertificateRequests take Kubernetes 1.37; this is %s" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.inject.enabled (not .Values.issue.enabled) (not .Values.inject.issuer) -}}
 {{- fail "inject.enabled: name the issuing endpoint in inject.issuer, or enable issue" -}}
 {{- end -}}

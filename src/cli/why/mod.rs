@@ -30,7 +30,8 @@ A decision's id is in each answer of a decision point: context.id by AuthZEN, th
 x-countersign-decision through Envoy. Nothing is asked but the audit log.
 
 Examples:
-  kubectl countersign why 9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d --audit postgres://reader@db/audit
+  export COUNTERSIGN_AUDIT=postgres://reader@db/audit
+  kubectl countersign why 9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d
 
   # The policies that decided
   kubectl countersign why 9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d -o json | jq .policies")]
