@@ -14,13 +14,14 @@ system=countersign-system
 work=$(mktemp -d)
 background=()
 lists= # where the operator serves revocation lists
+ports=() # of the decision point's replicas
 programs=${PROGRAMS:-target/debug}
 
 cleanup() {
   local status=$?
   [ "${#background[@]}" = 0 ] || kill "${background[@]}" 2>/dev/null || true
   wait 2>/dev/null || true
-  if [ "$status" != 0 ]; then tail -n 15 "$work"/{operator,decide,issue,agent}.log 2>/dev/null | cut -c1-300 >&2 || true; fi
+  if [ "$status" != 0 ]; then tail -n 15 "$work"/{operator,decide,decide-1,issue,agent}.log 2>/dev/null | cut -c1-300 >&2 || true; fi
   rm -rf "$work"
 }
 trap cleanup EXIT
@@ -194,15 +195,39 @@ rights_are_as_meant() {
   can no "$issue" create secrets -n "$system"
   can no "$issue" update pods -n finance
   can no "$issue" patch "agentidentities.$all" --subresource=status -n finance
+  bundles_are_its_own "$operator"
   signs true "$issue" countersign.dev/agent
   signs false "$issue" kubernetes.io/kubelet-serving
+}
+
+# bundles_are_its_own OPERATOR: ClusterTrustBundles of others it may not touch, though its role is for all.
+bundles_are_its_own() {
+  kubectl create -f - >/dev/null <<EOF
+apiVersion: certificates.k8s.io/v1
+kind: ClusterTrustBundle
+metadata: {name: others}
+spec:
+  trustBundle: |
+$(sed 's/^/    /' "$work/etc/tls/tls.crt")
+EOF
+  eventually 20 bundle_is_refused delete clustertrustbundle others "--as=$1"
+  bundle_is_refused label clustertrustbundle others "--as=$1" touched=yes || die "the operator may write others' bundles: $(cat "$work/bundle.log")"
+  quietly kubectl delete clustertrustbundle others
+}
+
+# By our policy: the role lets it through.
+bundle_is_refused() {
+  ! kubectl "$@" --dry-run=server >"$work/bundle.log" 2>&1 || return 1
+  grep -qF "of countersign.dev/agent alone" "$work/bundle.log"
 }
 
 # arguments WORKLOAD: of the program, for this machine.
 arguments() {
   kubectl get "$1" -n "$system" -o jsonpath='{range .spec.template.spec.containers[0].args[*]}{@}{"\n"}{end}' |
     sed -e "s|/etc/countersign/|$work/etc/|" -e "s|/var/lib/countersign/|$work/|" -e 's|=0\.0\.0\.0:[0-9]*|=127.0.0.1:0|' \
-      -e '/^--peer=/d' -e '/^--transmitter=/d' -e "s|^--lists=.*|--lists=$lists|"
+      -e "s|^--peer=https://countersign-decide-0[.].*|--peer=https://localhost:${ports[0]}|" \
+      -e "s|^--peer=https://countersign-decide-1[.].*|--peer=https://localhost:${ports[1]}|" \
+      -e '/^--transmitter=/d' -e "s|^--lists=.*|--lists=$lists|"
 }
 
 # account NAME: writes a kubeconfig for the ServiceAccount.
@@ -221,7 +246,47 @@ pages() {
   return 1
 }
 
+free_port() { python3 -c 'import socket; it = socket.socket(); it.bind(("127.0.0.1", 0)); print(it.getsockname()[1])'; }
+
+# decides REPLICA NAME: runs one replica of the decision point.
+decides() {
+  local -a args
+  mapfile -t args < <(arguments statefulset/countersign-decide)
+  args=("${args[@]/#--listen=127.0.0.1:0/--listen=127.0.0.1:${ports[$1]}}")
+  KUBECONFIG=$work/countersign-decide.kubeconfig POD_NAMESPACE=$system POD_NAME=countersign-decide-$1 \
+    COUNTERSIGN_AUDIT=sqlite:$work/$2.db "$programs/countersign" "${args[@]}" >"$work/$2.log" 2>&1 &
+  background+=("$!")
+  eventually 40 pages "$!"
+}
+
+# asks REPLICA TOKEN PATH ARGUMENTS…: of the decision point.
+asks() {
+  curl -fsS -m 5 --cacert "$work/etc/peer-ca/ca.crt" -H "Authorization: Bearer $(cat "$work/etc/$2")" \
+    "https://localhost:${ports[$1]}$3" "${@:4}"
+}
+
+knows_the_signal() { asks "$1" peer/token /signals/v1/table | grep -qF '"why":"it is odd"'; }
+
+# What one replica is told the other knows, by the chart's peers: names, token and CA.
+signals_are_shared() {
+  local now agent=spiffe://example.org/ns/finance/agent/odd/task/t/u
+  now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+  asks 0 tokens/ledger /signals/v1 -H 'Content-Type: application/json' -o "$work/told.log" --data "{
+    \"id\": \"odd-1\", \"source\": \"charts\", \"subject\": {\"agent\": \"$agent\"}, \"kind\": \"charts/odd\",
+    \"severity\": 10, \"observed\": \"$now\", \"lifetime\": \"PT1H\", \"effect\": \"risk\", \"why\": \"it is odd\"}"
+  eventually 10 knows_the_signal 0
+  eventually 20 knows_the_signal 1
+}
+
+# As docs/install.md has it read in the operator's pod, which knows where its log is.
+log_is_read() {
+  KUBECONFIG=$work/countersign.kubeconfig COUNTERSIGN_AUDIT=sqlite:$work/operator.db \
+    "$programs/kubectl-countersign" audit verify >"$work/verify.log" 2>&1
+}
+
 programs_run() {
+  need python3 python3
+  ports=("$(free_port)" "$(free_port)")
   need jq jq
   need curl curl
   need ss iproute2
@@ -242,11 +307,9 @@ programs_run() {
   [ -n "$lists" ] || die "the operator doesn't say where it serves lists"
 
   account countersign-decide
-  mapfile -t args < <(arguments statefulset/countersign-decide)
-  KUBECONFIG=$work/countersign-decide.kubeconfig POD_NAMESPACE=$system POD_NAME=countersign-decide-0 \
-    COUNTERSIGN_AUDIT=sqlite:$work/decide.db "$programs/countersign" "${args[@]}" >"$work/decide.log" 2>&1 &
-  background+=("$!")
-  eventually 40 pages "$!"
+  decides 0 decide
+  decides 1 decide-1
+  signals_are_shared
 
   account countersign-issue
   mapfile -t args < <(arguments statefulset/countersign-issue)
@@ -254,6 +317,8 @@ programs_run() {
     COUNTERSIGN_AUDIT=sqlite:$work/issue.db "$programs/countersign" "${args[@]}" >"$work/issue.log" 2>&1 &
   background+=("$!")
   eventually 40 pages "$!"
+
+  log_is_read || die "the audit log can't be read with the operator's rights: $(cat "$work/verify.log")"
 
   # What `helm test` does in a pod: its account, its arguments. Its account is made by the hook alone.
   helm template countersign charts/countersign -n "$system" --show-only templates/tests/status.yaml >"$work/test.yaml"
@@ -264,7 +329,7 @@ programs_run() {
   kubectl delete -f "$work/test.yaml" --now >/dev/null
 }
 
-no_right_is_missing() { ! grep -iE 'forbidden|may not be read' "$work"/{operator,decide,issue}.log >&2 || die "a right is missing"; }
+no_right_is_missing() { ! grep -iE 'forbidden|may not be read' "$work"/{operator,decide,decide-1,issue}.log >&2 || die "a right is missing"; }
 
 field() { kubectl get "$1" "${@:3}" -o "jsonpath=$2"; }
 
