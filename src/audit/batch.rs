@@ -21,8 +21,10 @@ const COLUMNS: usize = 15;
 /// Tries against another process under the same writer's name, each from the head it left.
 const RACES: usize = 5;
 
-static NUMBERED: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| SIZES.map(|rows| insert(rows, true)));
-static UNNUMBERED: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| SIZES.map(|rows| insert(rows, false)));
+static NUMBERED: LazyLock<[String; SIZES.len()]> =
+    LazyLock::new(|| SIZES.map(|rows| insert(rows, true)));
+static UNNUMBERED: LazyLock<[String; SIZES.len()]> =
+    LazyLock::new(|| SIZES.map(|rows| insert(rows, false)));
 
 /// The connection and the heads of the chains.
 pub(crate) struct Batch {

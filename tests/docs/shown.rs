@@ -128,7 +128,10 @@ fn each_command_that_a_page_shows_has_its_flags() {
                 let own = line.split(" | ").next().unwrap();
                 for missing in required(help) {
                     let told = own.contains(&missing.flag)
-                        || missing.variable.as_ref().is_some_and(|it| whole.contains(&format!("{it}=")));
+                        || missing
+                            .variable
+                            .as_ref()
+                            .is_some_and(|it| whole.contains(&format!("{it}=")));
                     assert!(told, "{page}: {name} needs {}: {line}", missing.flag);
                 }
                 for word in own.split_whitespace().filter(|it| it.starts_with("--")) {
