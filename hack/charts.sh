@@ -129,6 +129,7 @@ refuse_bad_values() {
   refused "decide.tls.secretName" --set decide.enabled=true
   refused "nobody may ask" "${decide[@]}"
   refused "not both" "${asked[@]}" --set decide.callerCA.secretName=a --set decide.callerCA.configMapName=b
+  refused "name in decide.peerCA" "${asked[@]}" --set decide.callerCA.configMapName=b --set decide.peers.tokenSecretName=p
   refused "is there twice" "${asked[@]}" --set 'decide.tokens[1].name=a' --set 'decide.tokens[1].secretName=b'
   refused "the name of the replicas" "${asked[@]}" --set 'decide.tokens[0].name=countersign-decide'
   refused "value must be one of 'vouches', 'authoritative', 'reports'" "${asked[@]}" --set 'decide.tokens[0].rights={admin}'

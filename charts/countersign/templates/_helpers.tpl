@@ -245,6 +245,9 @@ seccompProfile:
 {{- if and .callerCA.secretName .callerCA.configMapName -}}
 {{- fail "decide.callerCA: give secretName or configMapName, not both" -}}
 {{- end -}}
+{{- if and .peers.tokenSecretName .callerCA.configMapName (not .peerCA.secretName) -}}
+{{- fail "decide.peers: name in decide.peerCA whose certificates replicas have; a trust domain's roots sign no names of servers" -}}
+{{- end -}}
 {{- if not (or .callers .tokens) -}}
 {{- fail "decide.enabled: nobody may ask; give decide.callers or decide.tokens" -}}
 {{- end -}}
