@@ -5,6 +5,8 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
 const JITTER: f64 = 0.2;
+/// Nobody is asked more often, however near the end.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Anywhere within a second first, then 1 s, doubled up to 30 s, 20 % more or less.
 #[derive(Debug, Default)]
@@ -21,6 +23,15 @@ impl Backoff {
         let jitter = if self.failures == 0 { 1.0 } else { JITTER };
         self.failures = self.failures.saturating_add(1);
         wait.mul_f64(1.0 + jitter * rand::random_range(-1.0..=1.0))
+    }
+
+    /// As [`Self::next`], for whoever holds a certificate with so much of its life left: a third of that
+    /// at most, so that it doesn't run out between two tries.
+    pub(crate) fn next_within(&mut self, left: Duration) -> Duration {
+        let third = (left / 3).max(SHORTEST);
+        // Those who began together are near the end together.
+        let most = third.mul_f64(1.0 - JITTER * rand::random_range(0.0..=1.0));
+        self.next().min(most)
     }
 
     pub(crate) fn reset(&mut self) {
@@ -43,6 +54,26 @@ mod tests {
         assert!((24_000..=36_000).contains(&waits[39]), "{waits:?}");
         backoff.reset();
         assert!(backoff.next().as_millis() <= 1_000);
+    }
+
+    #[test]
+    fn what_is_in_hand_does_not_run_out_between_two_tries() {
+        let mut backoff = Backoff::default();
+        for _ in 0..10 {
+            backoff.next();
+        }
+        let spread = |backoff: &mut Backoff, left| {
+            let waits =
+                (0..100).map(|_| backoff.next_within(Duration::from_secs(left)).as_millis());
+            let waits: Vec<_> = waits.collect();
+            (waits.iter().min().copied(), waits.iter().max().copied())
+        };
+        let (least, most) = spread(&mut backoff, 30);
+        assert!(least >= Some(8_000) && most <= Some(10_000) && least < most);
+        let (least, most) = spread(&mut backoff, 0);
+        assert!(least >= Some(800) && most <= Some(1_000));
+        let (least, _) = spread(&mut backoff, 300);
+        assert!(least >= Some(24_000));
     }
 
     #[test]

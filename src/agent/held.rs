@@ -16,6 +16,9 @@ const BACKDATED: SignedDuration = SignedDuration::from_secs(10);
 /// However near its end: nobody is asked more often for what they think is due.
 const AT_LEAST: Duration = Duration::from_secs(1);
 
+/// The wire has whole seconds: those who are due in the same one don't ask in its first moment.
+const A_SECOND: Duration = Duration::from_secs(1);
+
 /// A certificate that verifies, its key, and when what is due: by a clock that never jumps, because
 /// this machine's time of day may be off.
 pub(crate) struct Held {
@@ -58,7 +61,7 @@ impl Held {
             chain: issued.chain,
             key,
             not_after: svid.not_after,
-            renew: instant + due.renew_in,
+            renew: instant + earlier(due.renew_in, rand::random()),
             end: instant + due.end_in,
             clock_off: due.clock_off,
             spiffe_id: svid.spiffe_id,
@@ -106,6 +109,12 @@ pub(crate) fn verify_near(
         }
         verified => verified,
     }
+}
+
+/// By up to a second; `random` is from 0 to 1.
+fn earlier(renew_in: Duration, random: f64) -> Duration {
+    let by = A_SECOND.mul_f64(random);
+    renew_in.saturating_sub(by).max(AT_LEAST)
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -178,6 +187,15 @@ mod tests {
             let due = Due::within(at(1_000), at(1_300), renew_at, at(1_010));
             assert_eq!(due.renew_in.as_secs(), 140, "{renew_at}");
         }
+    }
+
+    #[test]
+    fn those_who_are_due_in_the_same_second_ask_all_over_it() {
+        let due = Duration::from_secs(140);
+        assert_eq!(earlier(due, 0.0), due);
+        assert_eq!(earlier(due, 0.25), Duration::from_millis(139_750));
+        assert_eq!(earlier(due, 1.0), Duration::from_secs(139));
+        assert_eq!(earlier(AT_LEAST, 1.0), AT_LEAST);
     }
 
     #[test]

@@ -268,8 +268,14 @@ impl Keeper {
     }
 
     fn failed(&mut self, why: Why) {
-        let wait = self.backoff.next();
-        self.retry = Some(Instant::now() + wait);
+        let now = Instant::now();
+        let wait = match &self.view.held {
+            Some(held) => self
+                .backoff
+                .next_within(held.end.saturating_duration_since(now)),
+            None => self.backoff.next(),
+        };
+        self.retry = Some(now + wait);
         let known = REASONS.iter().find(|it| **it == why.reason);
         let reason = (*known.unwrap_or(&"Other")).to_owned();
         let by = metrics::Why { reason };
