@@ -49,10 +49,14 @@ impl Issuer {
 
     pub(crate) fn by(kubeconfig: &Path, dir: &Path, name: &str, arguments: &[&str]) -> Self {
         let log = dir.join(format!("issue-{name}.log"));
-        let given = arguments.iter().position(|it| *it == "--audit");
+        let given = |flag: &str| {
+            let at = arguments.iter().position(|it| *it == flag)?;
+            Some(arguments[at + 1].to_owned())
+        };
         let own = format!("sqlite:{}", dir.join(format!("issue-{name}.db")).display());
-        let audit = given.map_or(own, |at| arguments[at + 1].to_owned());
-        let (address, health) = (free_address(), free_address());
+        let audit = given("--audit").unwrap_or(own);
+        let address = given("--listen").unwrap_or_else(free_address);
+        let health = free_address();
         let defaults = [
             ("--listen", address.as_str()),
             ("--metrics-listen", health.as_str()),
@@ -83,6 +87,12 @@ impl Issuer {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        if let Some(pid) = i32::try_from(self.pid()).ok().and_then(Pid::from_raw) {
+            kill_process(pid, signal).ok();
+        }
     }
 
     pub(crate) fn log(&self) -> String {
@@ -137,9 +147,7 @@ impl Issuer {
 
 impl Drop for Issuer {
     fn drop(&mut self) {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            kill_process(pid, Signal::KILL).ok();
-        }
+        self.signal(Signal::KILL);
         self.child.wait().ok();
         if std::thread::panicking() {
             let log = self.log();

@@ -13,7 +13,7 @@ mod ends;
 mod envoy;
 mod fake_issuer;
 mod go_spiffe;
-mod outage;
 mod pod;
+mod replicas;
 mod rotation;
 mod workload;
