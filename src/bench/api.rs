@@ -47,6 +47,14 @@ impl Api {
             .await
     }
 
+    /// Over the version that the object names.
+    pub(crate) async fn replace(&self, path: &str, object: &Value) -> Result<()> {
+        let body = serde_json::to_vec(object)?;
+        self.call::<IgnoredAny>(Method::PUT, path, "application/json", body)
+            .await
+            .map(|_| ())
+    }
+
     /// A merge patch.
     pub(crate) async fn patch(&self, path: &str, patch: &Value) -> Result<()> {
         let body = serde_json::to_vec(patch)?;

@@ -91,7 +91,24 @@ impl Programs {
 
 impl Bed {
     pub(crate) async fn make(programs: &Programs) -> Result<Self> {
-        let plane = ControlPlane::start(Options::durable()).await?;
+        Self::make_on(programs, Options::durable()).await
+    }
+
+    /// One whose API server knows what a node may, as that of a cluster with nodes does.
+    pub(crate) async fn with_nodes(programs: &Programs) -> Result<Self> {
+        let options = Options {
+            // Beside RBAC, which is on already.
+            api_server_args: vec![
+                "--authorization-mode=Node".to_owned(),
+                "--enable-admission-plugins=NodeRestriction".to_owned(),
+            ],
+            ..Options::durable()
+        };
+        Self::make_on(programs, options).await
+    }
+
+    async fn make_on(programs: &Programs, options: Options) -> Result<Self> {
+        let plane = ControlPlane::start(options).await?;
         let api = Api::new(plane.client().await?);
         let crds = programs.crds.to_str().context("the path of crds/")?;
         plane
@@ -105,6 +122,14 @@ impl Bed {
 
     pub(crate) fn api(&self) -> &Api {
         &self.api
+    }
+
+    /// As the kubelet of this node.
+    pub(crate) fn node(&self, name: &str) -> Result<Api> {
+        let mut config = self.plane.config()?;
+        config.auth_info.impersonate = Some(format!("system:node:{name}"));
+        config.auth_info.impersonate_groups = Some(vec!["system:nodes".to_owned()]);
+        Ok(Api::new(kube::Client::try_from(config)?))
     }
 
     pub(crate) fn kubeconfig(&self) -> PathBuf {

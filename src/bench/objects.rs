@@ -167,6 +167,10 @@ pub(crate) fn secrets() -> String {
     format!("/api/v1/namespaces/{NAMESPACE}/secrets")
 }
 
+pub(crate) fn pod_certificate_requests() -> String {
+    format!("/apis/certificates.k8s.io/v1/namespaces/{NAMESPACE}/podcertificaterequests")
+}
+
 pub(crate) fn trust_domain() -> String {
     format!("/apis/countersign.dev/v1alpha1/trustdomains/{TRUST_DOMAIN}")
 }

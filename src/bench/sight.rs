@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_local};
 
 use crate::api::Api;
-use crate::objects::{delegations, identities, secrets};
+use crate::objects::{delegations, identities, pod_certificate_requests, secrets};
 
 /// Longer than anything here may take: then something is wrong, and the bench says so.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -108,6 +108,14 @@ impl Sight {
     /// Delegations that are over: `Completed=True`.
     pub(crate) async fn ended(api: &Api) -> Result<Self> {
         Self::start(api, delegations(), WHOLE, |it, _| it.is("Completed")).await
+    }
+
+    /// PodCertificateRequests whose certificate is there: `Issued=True`.
+    pub(crate) async fn issued(api: &Api) -> Result<Self> {
+        Self::start(api, pod_certificate_requests(), WHOLE, |it, _| {
+            it.is("Issued")
+        })
+        .await
     }
 
     /// Secrets that are gone.

@@ -42,7 +42,7 @@ use anyhow::{Context, Result};
 
 use self::certificates::Certificates;
 use self::engine::Decider;
-pub(super) use self::leash::Leashed;
+pub(crate) use self::leash::Leashed;
 pub(super) use self::measure::Latency;
 use self::measure::{Side, latency, saturation};
 pub(crate) use self::memory::hold;

@@ -8,16 +8,18 @@ mod decide;
 mod delegations;
 mod idle;
 mod issue;
+mod pod_certificate;
 mod revocation_reach;
 mod revoke;
 mod scale;
+mod sidecar;
 mod statistics;
 mod sustained;
 mod writes;
 
 use anyhow::Result;
 use clap::ValueEnum;
-pub(crate) use decide::hold;
+pub(crate) use decide::{Leashed, hold};
 
 use crate::bed::Programs;
 use crate::progress;
@@ -54,6 +56,10 @@ pub(crate) enum Case {
     Decide,
     /// The issuing endpoint on one core, beside SPIRE's server
     Issue,
+    /// From a sidecar's start to its pod's certificate, by its socket and in files
+    Sidecar,
+    /// One PodCertificateRequest at a time: create to issued
+    PodCertificate,
     /// From a revocation or a signal to the last replica's first deny, under load
     Reach,
 }
@@ -86,6 +92,8 @@ impl Case {
             Self::Audit => audit::run(programs, quick).await,
             Self::Decide => decide::run(programs, quick).await,
             Self::Issue => issue::run(programs, quick).await,
+            Self::Sidecar => sidecar::run(programs, quick).await,
+            Self::PodCertificate => pod_certificate::run(programs, quick).await,
             Self::Reach => revocation_reach::run(programs, shape.learned().await?, quick).await,
         }
     }

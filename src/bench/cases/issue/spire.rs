@@ -17,7 +17,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_prost::ProstCodec;
 
 use crate::bed::Programs;
-use crate::cases::decide::Leashed;
+use crate::cases::Leashed;
 use crate::cases::statistics::median;
 use crate::published::free_address;
 

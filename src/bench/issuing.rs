@@ -1,0 +1,234 @@
+//! `countersign issue` as a process of its own, and connections to it as a sidecar makes them.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use countersign_authority::{Bundle, verify_svid};
+use countersign_issuing::{Client, IssueX509Request};
+use hyper_util::rt::TokioIo;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{aws_lc_rs, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::version::TLS13;
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::bed::{Bed, Programs};
+use crate::cases::Leashed;
+use crate::clock::now;
+use crate::objects::TRUST_DOMAIN;
+use crate::published::free_address;
+
+/// Longer than it takes to be ready.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running endpoint. Ends with the value.
+pub(crate) struct Issuing {
+    process: Leashed,
+    address: SocketAddr,
+}
+
+impl Issuing {
+    /// Starts it with these arguments besides; doesn't wait for anything.
+    pub(crate) fn start(programs: &Programs, bed: &Bed, arguments: &[&str]) -> Result<Self> {
+        Self::start_by(&[], programs, bed, arguments)
+    }
+
+    /// As [`Self::start`], on the first core: what asks has the others.
+    pub(crate) fn start_on_one_core(
+        programs: &Programs,
+        bed: &Bed,
+        arguments: &[&str],
+    ) -> Result<Self> {
+        Self::start_by(&["taskset", "-c", "0"], programs, bed, arguments)
+    }
+
+    fn start_by(
+        launcher: &[&str],
+        programs: &Programs,
+        bed: &Bed,
+        arguments: &[&str],
+    ) -> Result<Self> {
+        let address = free_address()?;
+        let log = programs.out().join("issue.log");
+        let audit = programs.out().join("issue.db");
+        for file in ["issue.db", "issue.db-wal", "issue.db-shm"] {
+            drop(std::fs::remove_file(programs.out().join(file))); // of a run before
+        }
+        let own = [
+            programs.operator().display().to_string(),
+            "issue".to_owned(),
+            format!("--listen={address}"),
+            "--metrics-listen=none".to_owned(),
+            format!("--audit=sqlite:{}", audit.display()),
+            "--audit-writer=issue".to_owned(),
+        ];
+        let launcher = launcher.iter().map(|it| (*it).to_owned());
+        let more = arguments.iter().map(|it| (*it).to_owned());
+        let mut words = launcher.chain(own).chain(more);
+        let program = words.next().context("a program")?;
+        let kubeconfig = bed.kubeconfig();
+        let process = Leashed::start(
+            program.as_ref(),
+            &words.collect::<Vec<_>>(),
+            &[("KUBECONFIG", kubeconfig.as_path())],
+            &log,
+        )?;
+        Ok(Self { process, address })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Fails if it has ended by itself.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.process.check()
+    }
+
+    /// One connection, to the trust domain's issuer and nobody else, once there is one to be had.
+    pub(crate) async fn connect(&self, bundle: &Bundle) -> Result<Client> {
+        let started = Instant::now();
+        loop {
+            self.check()?;
+            match self.try_connect(bundle).await {
+                Ok(client) => return Ok(client),
+                Err(why) if started.elapsed() > PATIENCE => {
+                    bail!(
+                        "no connection to the issuing endpoint: {why}\n{}",
+                        self.process.log_end()
+                    );
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    /// One connection, if there is one to be had.
+    pub(crate) async fn try_connect(&self, bundle: &Bundle) -> Result<Client> {
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let (to, seen) = (self.address, Arc::clone(&shown));
+        let tls = TlsConnector::from(Arc::new(config()?));
+        let connector = tower::service_fn(move |_: http::Uri| {
+            let (seen, tls) = (Arc::clone(&seen), tls.clone());
+            async move {
+                let stream = TcpStream::connect(to).await?;
+                stream.set_nodelay(true)?;
+                let name = ServerName::try_from(TRUST_DOMAIN).map_err(std::io::Error::other)?;
+                let stream = tls.connect(name, stream).await?;
+                let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+                if let Ok(mut seen) = seen.lock() {
+                    *seen = chain.iter().map(|it| it.to_vec()).collect();
+                }
+                Ok::<_, std::io::Error>(TokioIo::new(stream))
+            }
+        });
+        let channel: Channel = Endpoint::from_shared(format!("http://{to}"))?
+            .connect_with_connector(connector)
+            .await?;
+        let chain = shown.lock().map(|it| it.clone()).unwrap_or_default();
+        let svid = verify_svid(&chain, bundle, now())?;
+        let issuer = format!("spiffe://{TRUST_DOMAIN}/countersign/issuer");
+        ensure!(svid.spiffe_id == issuer, "it is {}", svid.spiffe_id);
+        Ok(Client::new(channel))
+    }
+}
+
+/// What is asked for a new key.
+pub(crate) fn request() -> Result<IssueX509Request> {
+    let key = KeyPair::generate()?;
+    let asked = CertificateParams::default().serialize_request(&key)?;
+    Ok(IssueX509Request {
+        pkcs10: asked.der().to_vec(),
+        ..IssueX509Request::default()
+    })
+}
+
+/// Asks for the pod of this token until there is a certificate: an endpoint that has just started, or a
+/// pod that was just made, isn't known at once. It is verified, as a sidecar does.
+pub(crate) async fn until_issued(
+    client: &Client,
+    token: &str,
+    request: &IssueX509Request,
+    bundle: &Bundle,
+) -> Result<()> {
+    let started = Instant::now();
+    let issued = loop {
+        match client.clone().issue_x509(token, request.clone()).await {
+            Ok(issued) => break issued,
+            Err(why) if started.elapsed() > PATIENCE => return Err(why.into()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    };
+    let svid = verify_svid(&issued.chain, bundle, now())?;
+    ensure!(svid.spiffe_id == issued.spiffe_id, "another's: {svid:?}");
+    Ok(())
+}
+
+/// What the operator publishes for those who verify.
+pub(crate) async fn published_bundle(bed: &Bed) -> Result<Bundle> {
+    let path = format!("/api/v1/namespaces/countersign-system/configmaps/{TRUST_DOMAIN}-bundle");
+    let map: Value = bed.api().fetch(&path).await?;
+    let json = map.pointer("/data/bundle.json").and_then(Value::as_str);
+    Ok(Bundle::from_spiffe_json(json.context("no bundle")?)?)
+}
+
+fn config() -> Result<ClientConfig> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(config)
+}
+
+/// Who it is is looked at after the handshake: nothing was sent before.
+#[derive(Debug)]
+struct Anybody;
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("it speaks TLS 1.3".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &aws_lc_rs::default_provider().signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let provider = aws_lc_rs::default_provider();
+        provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
