@@ -32,7 +32,6 @@ mod delegating;
 mod made_up;
 mod objects;
 mod operator;
-mod postgres;
 mod published;
 mod records;
 mod results;

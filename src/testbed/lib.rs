@@ -20,6 +20,8 @@
 //!
 //! [`Keycloak`] is a real Keycloak: users, tokens, shared signals.
 //!
+//! [`Postgres`] is a real PostgreSQL server.
+//!
 //! Tests share one control plane a process and take a namespace each:
 //!
 //! ```no_run
@@ -53,6 +55,7 @@ mod keys;
 mod layout;
 mod node;
 mod ports;
+mod postgres;
 mod process;
 mod proxy;
 mod proxy_state;
@@ -67,5 +70,6 @@ pub use envoy_binary::ENVOY_VERSION;
 pub use keycloak::{Keycloak, KeycloakAnswer};
 pub use keycloak_distribution::KEYCLOAK_VERSION;
 pub use node::{Image, NODE_NAME, NodePrograms, node_obstacle};
+pub use postgres::Postgres;
 pub use proxy::{FaultProxy, ProxyOptions};
 pub use proxy_state::{Deliver, Seen};
