@@ -22,6 +22,8 @@
 //!
 //! [`Postgres`] is a real PostgreSQL server.
 //!
+//! [`Unverified`] is a server that is connected to by TLS, whoever it is.
+//!
 //! Tests share one control plane a process and take a namespace each:
 //!
 //! ```no_run
@@ -59,6 +61,7 @@ mod postgres;
 mod process;
 mod proxy;
 mod proxy_state;
+mod unverified;
 
 pub use binaries::{Binaries, KUBERNETES_VERSION};
 pub use control_plane::{ControlPlane, Options, shared};
@@ -73,3 +76,4 @@ pub use node::{Image, NODE_NAME, NodePrograms, node_obstacle};
 pub use postgres::Postgres;
 pub use proxy::{FaultProxy, ProxyOptions};
 pub use proxy_state::{Deliver, Seen};
+pub use unverified::Unverified;
