@@ -34,7 +34,6 @@ mod made_up;
 mod objects;
 mod operator;
 mod pods;
-mod postgres;
 mod published;
 mod records;
 mod results;

@@ -15,6 +15,7 @@
 //! What it must not do: know our kinds, decide what should be, or start a task that nobody
 //! supervises.
 
+mod accept;
 mod backoff;
 mod client;
 mod clock;
@@ -30,6 +31,7 @@ mod supervisor;
 mod watch;
 mod watch_metrics;
 
+pub use accept::accept;
 pub use client::{
     Clients, NoServerTime, ServerTime, Skew, WriteError, is_already_exists, is_conflict,
     is_forbidden, is_not_found, server_time, within,

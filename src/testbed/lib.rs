@@ -20,6 +20,10 @@
 //!
 //! [`Keycloak`] is a real Keycloak: users, tokens, shared signals.
 //!
+//! [`Postgres`] is a real PostgreSQL server.
+//!
+//! [`Unverified`] is a server that is connected to by TLS, whoever it is.
+//!
 //! Tests share one control plane a process and take a namespace each:
 //!
 //! ```no_run
@@ -53,9 +57,11 @@ mod keys;
 mod layout;
 mod node;
 mod ports;
+mod postgres;
 mod process;
 mod proxy;
 mod proxy_state;
+mod unverified;
 
 pub use binaries::{Binaries, KUBERNETES_VERSION};
 pub use control_plane::{ControlPlane, Options, shared};
@@ -67,5 +73,7 @@ pub use envoy_binary::ENVOY_VERSION;
 pub use keycloak::{Keycloak, KeycloakAnswer};
 pub use keycloak_distribution::KEYCLOAK_VERSION;
 pub use node::{Image, NODE_NAME, NodePrograms, node_obstacle};
+pub use postgres::Postgres;
 pub use proxy::{FaultProxy, ProxyOptions};
 pub use proxy_state::{Deliver, Seen};
+pub use unverified::Unverified;

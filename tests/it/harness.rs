@@ -297,9 +297,13 @@ impl Space {
         self.identities().delete(name, &params).await.unwrap();
     }
 
+    pub(crate) fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.name)
+    }
+
     /// The pod that the real Job controller made.
     pub(crate) async fn pod_of(&self, job: &str) -> String {
-        let pods = Api::<Pod>::namespaced(self.client.clone(), &self.name);
+        let pods = self.pods();
         let selector = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={job}"));
         eventually("the Job's pod", async || {
             let pods = pods.list(&selector).await.unwrap();
@@ -310,10 +314,10 @@ impl Space {
 
     /// Has the Job's pod end, so that the real Job controller ends the Job. `Succeeded` or `Failed`.
     pub(crate) async fn finish_job(&self, job: &str, phase: &str) {
-        let pods = Api::<Pod>::namespaced(self.client.clone(), &self.name);
         let pod = self.pod_of(job).await;
         let patch = Patch::Merge(json!({"status": {"phase": phase}}));
-        pods.patch_status(&pod, &PatchParams::default(), &patch)
+        self.pods()
+            .patch_status(&pod, &PatchParams::default(), &patch)
             .await
             .unwrap();
     }

@@ -6,7 +6,7 @@ use countersign_api::{AgentIdentity, AgentPolicy, ClusterAgentPolicy, TaskKind};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::api::{Api, PostParams};
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::KeyPair;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -16,6 +16,7 @@ use crate::decision::decider::{Decider, question};
 use crate::decision::setting::{guard, permit, set_cluster_policy, spiffe_id};
 use crate::decision::signals::signal;
 use crate::harness::{DOMAIN, OWNER, Operator, Space, World, eventually, identity, job};
+use crate::pki::pkcs10;
 use crate::support::{
     OPERATOR_NAMESPACE, create, is, label_namespace, serial, until, until_gone, with,
 };
@@ -119,11 +120,7 @@ fn free_port() -> u16 {
 
 fn by_request(name: &str, task: &str) -> AgentIdentity {
     let key = KeyPair::generate().unwrap();
-    let pkcs10 = CertificateParams::default()
-        .serialize_request(&key)
-        .unwrap()
-        .pem()
-        .unwrap();
+    let pkcs10 = pkcs10(&key).pem().unwrap();
     let patch =
         json!({"spec": {"credential": {"delivery": "Request", "request": {"pkcs10": pkcs10}}}});
     with(&identity(name, task), &patch)

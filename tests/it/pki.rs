@@ -3,7 +3,10 @@
 use std::process::Stdio;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::Secret;
+use rcgen::{CertificateParams, CertificateSigningRequest, KeyPair};
 use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
@@ -46,6 +49,25 @@ pub(crate) fn text(secret: &Secret, key: &str) -> String {
 pub(crate) fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
     let all = CertificateDer::pem_slice_iter(pem.as_bytes());
     all.collect::<Result<_, _>>().unwrap()
+}
+
+/// A request for a certificate that says nothing but the key.
+pub(crate) fn pkcs10(key: &KeyPair) -> CertificateSigningRequest {
+    CertificateParams::default().serialize_request(key).unwrap()
+}
+
+/// PEM of DER, written without the code that reads it.
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    let body = STANDARD.encode(der);
+    let lines: Vec<&str> = body
+        .as_bytes()
+        .chunks(64)
+        .map(|it| std::str::from_utf8(it).unwrap())
+        .collect();
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        lines.join("\n")
+    )
 }
 
 /// Verifies a chain for both ends of TLS with rustls-webpki, now.

@@ -8,7 +8,9 @@ use rcgen::{
 use serde_json::json;
 
 use crate::harness::{Space, World, identity, job};
-use crate::pki::{Credential, described, handshake, openssl, verify_by_openssl, verify_by_webpki};
+use crate::pki::{
+    Credential, described, handshake, openssl, pem, pkcs10, verify_by_openssl, verify_by_webpki,
+};
 use crate::support::{OPERATOR_NAMESPACE, serial, with};
 
 fn asking(name: &str, pkcs10: &str) -> AgentIdentity {
@@ -21,8 +23,7 @@ fn asking(name: &str, pkcs10: &str) -> AgentIdentity {
 }
 
 fn request(key: &KeyPair) -> String {
-    let params = CertificateParams::default();
-    params.serialize_request(key).unwrap().pem().unwrap()
+    pkcs10(key).pem().unwrap()
 }
 
 fn chain(identity: &AgentIdentity) -> String {
@@ -181,11 +182,7 @@ async fn a_request_that_proves_nothing_is_refused_and_says_why() {
     let space = world.space("request").await;
     space.create_job(&job("work")).await;
     let key = KeyPair::generate().unwrap();
-    let mut der = CertificateParams::default()
-        .serialize_request(&key)
-        .unwrap()
-        .der()
-        .to_vec();
+    let mut der = pkcs10(&key).der().to_vec();
     *der.last_mut().unwrap() ^= 1;
     let forged = pem("CERTIFICATE REQUEST", &der);
     let weak = [
@@ -270,18 +267,4 @@ async fn what_pods_may_have_is_ready_at_one_write_and_over_with_its_task() {
     assert_eq!(space.until_completed("pod").await, "TaskSucceeded");
     let status = space.get("pod").await.status.unwrap();
     assert_eq!(status.spiffe_id, Some(id));
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    use base64::Engine as _;
-    let body = base64::engine::general_purpose::STANDARD.encode(der);
-    let lines: Vec<&str> = body
-        .as_bytes()
-        .chunks(64)
-        .map(|it| std::str::from_utf8(it).unwrap())
-        .collect();
-    format!(
-        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
-        lines.join("\n")
-    )
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_testbed::Postgres;
 use tokio::time::{Instant, sleep};
 
 use super::failure::healthy;
 use super::fixture::{
     CHAIN, Notary, Place, Running, at, entry, issued, run_sql, settings, verified,
 };
-use super::postgres_server::Server;
 use crate::{AuditError, Checkpoint, CheckpointVerifier, Hash, Kind, Log};
 
 /// A store of 35 records, signed at 10, 20, 30 and 35, its log closed; and the newest checkpoint.
@@ -274,7 +274,7 @@ async fn the_floor_of_another_chain_does_not_matter() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_is_held_against_the_floor_too() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Postgres::start().unwrap() else {
         return;
     };
     let running = Running::start(settings(&server.url(), "a")).await;

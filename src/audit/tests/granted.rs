@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use countersign_testbed::Postgres;
+
 use super::fixture::{CHAIN, Place, Running, at, entry, hop, issued, settings};
-use super::postgres_server::Server;
 use crate::{Cursor, Entry, Kind, Reader};
 
 async fn filled(url: &str) -> Running {
@@ -93,7 +94,7 @@ async fn what_was_granted_is_found_in_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_granted_is_found_in_postgres_and_no_look_up_takes_for_ever() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Postgres::start().unwrap() else {
         return;
     };
     let running = filled(&server.url()).await;

@@ -17,7 +17,6 @@ mod later;
 mod lookups;
 mod never_panics;
 mod postgres;
-mod postgres_server;
 mod record;
 mod sealing;
 mod speed;

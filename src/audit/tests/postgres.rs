@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use countersign_testbed::Postgres;
 use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 
@@ -9,12 +10,11 @@ use super::failure::healthy;
 use super::fixture::{
     CHAIN, Notary, Place, Running, at, entry, found, issued, run_sql, settings, verified,
 };
-use super::postgres_server::Server;
 use crate::{Entry, Kind, Log, Tampering, TrailStart, verify_segment};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_share_a_database_each_with_its_chain() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Postgres::start().unwrap() else {
         return;
     };
     // At once: all of them make the tables.
@@ -70,7 +70,7 @@ async fn writers_share_a_database_each_with_its_chain() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_under_one_name_make_no_fork_and_no_text_stops_the_log() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Postgres::start().unwrap() else {
         return;
     };
     let one = Running::start(settings(&server.url(), "a")).await;
@@ -104,12 +104,12 @@ async fn two_under_one_name_make_no_fork_and_no_text_stops_the_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_comes_back_finds_what_waited_and_no_gap() {
-    let Some(mut server) = Server::start() else {
+    let Some(mut server) = Postgres::start().unwrap() else {
         return;
     };
     let running = Running::start(settings(&server.url(), "a")).await;
     running.fill(1, 15).await;
-    server.down();
+    server.down().unwrap();
     running.log.append(issued(16)).await.unwrap_err();
     running.log.health().unwrap_err();
     for number in 1..=200 {
@@ -122,7 +122,7 @@ async fn a_database_that_comes_back_finds_what_waited_and_no_gap() {
         assert!(started.elapsed() < Duration::from_secs(2));
         sleep(Duration::from_millis(50)).await;
     }
-    server.up();
+    server.up().unwrap();
     healthy(&running.log, true).await;
     assert_eq!(running.log.waiting(), 0);
     running.log.append(issued(18)).await.unwrap();

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use countersign_testbed::Postgres;
 use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::fixture::{Place, Running, hop, issued, settings, verified};
-use super::postgres_server::Server;
 use crate::{Log, TrailStart};
 
 async fn rate(running: &Running, records: u64, chains: bool) -> f64 {
@@ -71,7 +71,7 @@ async fn sqlite_takes_20000_records_a_second_and_a_trail_50_ms() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a machine of its own"]
 async fn postgres_takes_5000_records_a_second() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Postgres::start().unwrap() else {
         return;
     };
     let running = Running::of(Log::open(fast(&server.url())).await.unwrap());

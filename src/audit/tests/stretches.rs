@@ -1,10 +1,10 @@
 //! A look-up finds what is in any stretch of the log, also behind a stretch that is gone, and takes
 //! no look at other records.
 
+use countersign_testbed::Postgres;
 use tokio::task::JoinSet;
 
 use super::fixture::{CHAIN, Place, Running, entry, issued, run_sql, settings, spiffe_id};
-use super::postgres_server::Server;
 use crate::{Kind, Log, Reader, TrailStart};
 
 /// Three stretches and a piece of a fourth.
@@ -86,7 +86,7 @@ async fn every_stretch_is_searched_in_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_stretch_is_searched_in_postgres() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Postgres::start().unwrap() else {
         return;
     };
     let running = Running::start(settings(&server.url(), "a")).await;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_testbed::Postgres;
 use futures::future::join_all;
 
 use super::fixture::{Notary, Place, Running, at, issued, run_sql, settings, verified};
-use super::postgres_server::Server;
 use crate::{
     ChainReport, Checkpoint, CheckpointSigner, Entry, Log, Standing, Tampering, Witness, Witnessed,
 };
@@ -130,7 +130,7 @@ async fn in_a_file_chains_of_others_are_signed_and_their_ends_missed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_postgres_chains_of_others_are_signed_and_their_ends_missed() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Postgres::start().unwrap() else {
         return;
     };
     chains_of_others_are_signed_and_their_ends_missed(&server.url()).await;

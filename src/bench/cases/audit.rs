@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use countersign_audit::{Log, Reader, TrailStart};
+use countersign_testbed::Postgres;
 use tokio::task::JoinSet;
 
 use super::statistics::percentile;
 use crate::bed::Programs;
-use crate::postgres::Postgres;
 use crate::progress;
 use crate::records::{RECORDS, TRAIL, serial, spiffe_id};
 use crate::results::Entry;
@@ -75,7 +75,7 @@ pub(super) async fn run(programs: &Programs, quick: bool) -> Result<Vec<Entry>> 
 
 async fn measure(out: &Path, work: Work) -> Result<Vec<Entry>> {
     let mut entries = sqlite(out, work).await?;
-    match Postgres::start(out).await? {
+    match Postgres::start_below(out)? {
         Some(server) => entries.extend(postgres(&server, work).await?),
         None => progress(
             "audit: NOT MEASURED: PostgreSQL is not installed (Debian: apt-get install postgresql)",
@@ -138,7 +138,7 @@ async fn append_in_parts(log: &Log, records: usize) -> Result<f64> {
 
 async fn postgres(server: &Postgres, work: Work) -> Result<Vec<Entry>> {
     let mut writers = JoinSet::new();
-    let url = server.database("audit").await?;
+    let url = server.database("audit")?;
     let log = open(&url, &mut writers).await?;
     let rate = append(&log, 0, work.postgres, MANY).await?;
     let by_workers = append(&log, work.postgres, work.by_workers, WORKERS).await?;
@@ -147,7 +147,7 @@ async fn postgres(server: &Postgres, work: Work) -> Result<Vec<Entry>> {
         "audit: PostgreSQL: {rate:.0}/s by {MANY} appenders, {by_workers:.0}/s by {WORKERS}"
     ));
     let rows = rows(&url, work.plain).await?;
-    let plain = insert(&server.database("plain").await?, &rows, POSTGRES).await?;
+    let plain = insert(&server.database("plain")?, &rows, POSTGRES).await?;
     while let Some(ended) = writers.join_next().await {
         ended?;
     }

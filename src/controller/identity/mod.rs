@@ -6,6 +6,7 @@
 //!                        └── at the deadline ┘
 //! ```
 
+mod delivery;
 mod execute;
 mod issuable;
 mod observe;

@@ -10,7 +10,8 @@ use kube::api::Api;
 use tokio::time::Instant;
 use tracing::info;
 
-use super::execute::{PassError, Step, delete_identity, delete_secret, execute};
+use super::delivery;
+use super::execute::{PassError, Step, delete_identity, execute};
 use super::observe::observe;
 use super::plan::plan;
 use crate::context::Context;
@@ -82,7 +83,7 @@ pub(crate) async fn sweep(ctx: &Context, key: &ObjectKey) -> Result<Outcome, Pas
         });
     }
     info!(secret = %key, "deleting the Secret of an identity that is gone");
-    delete_secret(ctx, key.namespace(), &held.version(&key.name)).await?;
+    delivery::delete(ctx, key.namespace(), &held.version(&key.name)).await?;
     ctx.look_at_all(ctx.index.of_secret(key));
     Ok(settled)
 }

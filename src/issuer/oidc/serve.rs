@@ -1,17 +1,15 @@
 //! Plain HTTP/1 with whoever asks, within bounds: what is public mustn't take from what isn't.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use countersign_runtime::accept;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tower::Service as _;
 use tracing::debug;
 
@@ -33,30 +31,16 @@ pub(super) async fn serve_patiently(
     routes: Router,
     headers: Duration,
 ) -> Infallible {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut connections = JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else {
-            return std::future::pending().await; // never closed
-        };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(why) => {
-                debug!("can't accept a connection: {why}");
-                sleep(Duration::from_millis(50)).await; // no file descriptors: they come back
-                continue;
-            }
-        };
+    accept(listener, MAX_CONNECTIONS, |stream| {
         let routes = routes.clone();
-        connections.spawn(async move {
+        async move {
             let answered = timeout(CONNECTION, answer(stream, routes, headers)).await;
             if let Ok(Err(why)) = answered {
                 debug!("a connection ended: {why}");
             }
-            drop(place);
-        });
-    }
+        }
+    })
+    .await
 }
 
 async fn answer(stream: TcpStream, routes: Router, headers: Duration) -> hyper::Result<()> {

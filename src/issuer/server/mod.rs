@@ -5,13 +5,10 @@ mod own;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use countersign_issuing::IssuerServer;
+use countersign_runtime::accept;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
@@ -36,30 +33,16 @@ impl Server {
     /// TLS can't be had at all.
     pub(crate) async fn serve(self) -> Result<Infallible, rustls::Error> {
         let acceptor = TlsAcceptor::from(own::config(self.own)?);
-        let room = Arc::new(Semaphore::new(self.max_connections));
-        let mut connections = JoinSet::new();
-        loop {
-            while connections.try_join_next().is_some() {}
-            // Whoever comes when it is full waits in the kernel's queue.
-            let Ok(place) = Arc::clone(&room).acquire_owned().await else {
-                return std::future::pending().await; // never closed
-            };
-            let (stream, _) = match self.listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(why) => {
-                    debug!("can't accept a connection: {why}");
-                    sleep(Duration::from_millis(50)).await; // no file descriptors: they come back
-                    continue;
-                }
-            };
+        let never = accept(self.listener, self.max_connections, |stream| {
             let (acceptor, service) = (acceptor.clone(), self.service.clone());
             let counted = self.metrics.connection();
-            connections.spawn(async move {
+            async move {
                 if let Err(why) = connection::serve(stream, acceptor, service).await {
                     debug!("a connection ended: {why}");
                 }
-                drop((counted, place));
-            });
-        }
+                drop(counted);
+            }
+        });
+        Ok(never.await)
     }
 }

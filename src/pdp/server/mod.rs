@@ -16,9 +16,8 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use countersign_runtime::accept;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
@@ -49,31 +48,16 @@ impl Server {
         let router = router
             .layer(from_fn_with_state(self.door.clone(), identify))
             .layer(from_fn(in_time));
-        let room = Arc::new(Semaphore::new(self.max_connections));
-        let mut connections = JoinSet::new();
-        loop {
-            while connections.try_join_next().is_some() {}
-            // Whoever comes when it is full waits in the kernel's queue.
-            let Ok(place) = Arc::clone(&room).acquire_owned().await else {
-                return std::future::pending().await; // never closed
-            };
-            let (stream, _) = match self.listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(why) => {
-                    debug!("can't accept a connection: {why}");
-                    sleep(Duration::from_millis(50)).await; // no file descriptors: they come back
-                    continue;
-                }
-            };
+        accept(self.listener, self.max_connections, |stream| {
             let (router, tls) = (router.clone(), self.tls.clone());
             let (door, patience) = (self.door.clone(), self.patience);
-            connections.spawn(async move {
+            async move {
                 if let Err(why) = connection::serve(stream, tls, router, door, patience).await {
                     debug!("a connection ended: {why}");
                 }
-                drop(place);
-            });
-        }
+            }
+        })
+        .await
     }
 }
 

@@ -15,6 +15,7 @@ use countersign_runtime::Clock;
 use prometheus_client::registry::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use super::*;
 use crate::metrics::Metrics;

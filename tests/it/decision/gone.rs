@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use countersign_api::AgentIdentity;
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::KeyPair;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -12,6 +12,7 @@ use super::revocation::patch_identity;
 use super::setting::{guard, permit, set_cluster_policy, spiffe_id};
 use super::through::lasting;
 use crate::harness::{Space, World, identity, within};
+use crate::pki::pkcs10;
 use crate::support::with;
 
 /// How long the API server is gone, at least.
@@ -34,8 +35,7 @@ async fn until(decider: &Decider, asked: &Value, reason: &str) {
 /// An agent whose certificate ends soon, and which asks for no other.
 async fn brief_one(space: &Space) -> AgentIdentity {
     let key = KeyPair::generate().unwrap();
-    let request = CertificateParams::default().serialize_request(&key);
-    let request = request.unwrap().pem().unwrap();
+    let request = pkcs10(&key).pem().unwrap();
     let patch = json!({"spec": {"credential": {
         "delivery": "Request",
         "request": {"pkcs10": request},

@@ -2,11 +2,9 @@
 
 use countersign_audit::{Kind, Outcome, Reader};
 use countersign_testbed::{FaultProxy, ProxyOptions};
-use serde_json::json;
 
 use super::client::Sidecar;
 use super::program::{Issuer, roots};
-use super::workload;
 use crate::harness::{DOMAIN, OWNER, World};
 use crate::support::{uid, unique};
 
@@ -14,11 +12,8 @@ use crate::support::{uid, unique};
 async fn each_certificate_is_on_record_before_it_is_handed_over() {
     let (world, issuer) = Issuer::shared().await;
     let space = world.space("audit").await;
-    let pod = space.working("work").await;
-    space
-        .create_identity(&workload("reader", "jobs.batch/work", &json!({})))
-        .await;
-    let reader = space.until_ready("reader").await;
+    let pod = space.working_for("reader", "work").await;
+    let reader = space.get("reader").await;
     let token = space.token(&pod).await;
     let sidecar = issuer.sidecar(world).await;
     let issued = sidecar.issue_past(&token, &["UnknownPod"]).await.unwrap();
@@ -49,11 +44,7 @@ async fn each_certificate_is_on_record_before_it_is_handed_over() {
 async fn an_endpoint_writes_nothing_and_asks_nothing_for_a_certificate() {
     let world = World::shared().await;
     let space = world.space("audit").await;
-    let pod = space.working("work").await;
-    space
-        .create_identity(&workload("reader", "jobs.batch/work", &json!({})))
-        .await;
-    space.until_ready("reader").await;
+    let pod = space.working_for("reader", "work").await;
     let token = space.token(&pod).await;
     let proxy = FaultProxy::start(world.plane(), ProxyOptions::default()).unwrap();
     let name = unique("counted");

@@ -1,30 +1,22 @@
 //! The end of a sidecar: TLS that demands the issuer's SPIFFE ID, tokens, and keys.
 
-use std::sync::{Arc, Mutex};
-
 use countersign_authority::{Bundle, inspect_leaf, verify_svid};
 use countersign_issuing::{
     Client, IssueX509Request, IssueX509Response, WatchRequest, WatchResponse, reason_of,
 };
 use countersign_runtime::Clock;
-use hyper_util::rt::TokioIo;
+use countersign_testbed::Unverified;
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, PostParams};
-use rcgen::{CertificateParams, KeyPair};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{aws_lc_rs, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use rcgen::KeyPair;
+use serde_json::{Value, json};
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Streaming};
 
-use serde_json::{Value, json};
-
 use super::APod;
 use crate::harness::{DOMAIN, Space, eventually};
+use crate::pki::{pem, pkcs10};
 
 /// The audience of tokens, by default.
 pub(crate) const AUDIENCE: &str = "countersign";
@@ -58,26 +50,15 @@ impl Sidecar {
         bundle: &str,
         clock: &Clock,
     ) -> Result<Self, String> {
-        let shown = Arc::new(Mutex::new(Vec::new()));
-        let (to, name, seen) = (address.to_owned(), sni.to_owned(), Arc::clone(&shown));
-        let connector = tower::service_fn(move |_: Uri| {
-            let (to, name, seen) = (to.clone(), name.clone(), Arc::clone(&seen));
-            async move {
-                let stream = TcpStream::connect(&to).await?;
-                stream.set_nodelay(true)?;
-                let name = ServerName::try_from(name).unwrap();
-                let stream = connector().connect(name, stream).await?;
-                let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-                *seen.lock().unwrap() = chain.iter().map(|it| it.to_vec()).collect();
-                Ok::<_, std::io::Error>(TokioIo::new(stream))
-            }
-        });
+        let server = Unverified::http2(address, sni).unwrap();
+        let dial = server.clone();
+        let connector = tower::service_fn(move |_: Uri| dial.clone().connect());
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         let channel: Channel = endpoint
             .connect_with_connector(connector)
             .await
             .map_err(|why| format!("{why:?}"))?;
-        let shown = shown.lock().unwrap().clone();
+        let shown = server.shown();
         let bundle = Bundle::from_spiffe_json(bundle).unwrap();
         let svid = verify_svid(&shown, &bundle, clock.now());
         let svid = svid.map_err(|why| why.to_string())?;
@@ -144,9 +125,8 @@ impl Sidecar {
 
 /// A request by this key.
 pub(crate) fn request(key: &KeyPair) -> IssueX509Request {
-    let request = CertificateParams::default().serialize_request(key).unwrap();
     IssueX509Request {
-        pkcs10: request.der().to_vec(),
+        pkcs10: pkcs10(key).der().to_vec(),
         ..IssueX509Request::default()
     }
 }
@@ -163,25 +143,11 @@ pub(crate) fn verify(issued: &IssueX509Response, key: &KeyPair) -> i64 {
     assert_eq!(svid.spiffe_id, issued.spiffe_id);
     assert_eq!(svid.serial_number, issued.serial_number);
     assert_eq!(svid.not_after.as_second(), issued.not_after);
-    let pem = pem_of(&issued.chain);
-    let facts = inspect_leaf(pem.as_bytes(), Some(key.serialize_pem().as_bytes()));
+    let chain = issued.chain.iter().map(|it| pem("CERTIFICATE", it));
+    let chain: String = chain.collect();
+    let facts = inspect_leaf(chain.as_bytes(), Some(key.serialize_pem().as_bytes()));
     assert_eq!(facts.unwrap().serial_number, issued.serial_number);
     svid.not_after.duration_since(svid.not_before).as_secs()
-}
-
-fn pem_of(chain: &[Vec<u8>]) -> String {
-    use base64::Engine as _;
-    let block = |der: &Vec<u8>| {
-        let text = base64::engine::general_purpose::STANDARD.encode(der);
-        let lines: Vec<_> = text.as_bytes().chunks(64).collect();
-        let lines = lines.iter().map(|it| std::str::from_utf8(it).unwrap());
-        let lines: Vec<_> = lines.collect();
-        format!(
-            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-            lines.join("\n")
-        )
-    };
-    chain.iter().map(block).collect()
 }
 
 impl Space {
@@ -211,60 +177,5 @@ impl Space {
             made.ok()?.status?.token
         })
         .await
-    }
-}
-
-/// TLS as the sidecar's: who it is is looked at afterwards.
-fn connector() -> TlsConnector {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    TlsConnector::from(Arc::new(config))
-}
-
-#[derive(Debug)]
-struct Anybody;
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("it speaks TLS 1.3".to_owned()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &aws_lc_rs::default_provider().signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let provider = aws_lc_rs::default_provider();
-        provider
-            .signature_verification_algorithms
-            .supported_schemes()
     }
 }

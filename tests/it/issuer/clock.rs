@@ -6,12 +6,10 @@ use std::time::Duration;
 use countersign_issuer::{Settings, run};
 use countersign_runtime::Clock;
 use jiff::SignedDuration;
-use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::client::Sidecar;
 use super::program::roots;
-use super::workload;
 use crate::harness::{DOMAIN, World, eventually};
 use crate::support::{OPERATOR_NAMESPACE, unique};
 
@@ -22,11 +20,7 @@ const AHEAD: SignedDuration = SignedDuration::from_secs(45);
 async fn an_issuer_whose_clock_is_off_issues_nothing() {
     let world = World::shared().await;
     let space = world.space("clock").await;
-    let pod = space.working("work").await;
-    space
-        .create_identity(&workload("reader", "jobs.batch/work", &json!({})))
-        .await;
-    space.until_ready("reader").await;
+    let pod = space.working_for("reader", "work").await;
     let token = space.token(&pod).await;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = listener.local_addr().unwrap();

@@ -17,11 +17,8 @@ use crate::tasks::Kind;
 async fn a_pod_gets_a_certificate_of_its_tasks_identity_and_nothing_is_written() {
     let (world, issuer) = Issuer::shared().await;
     let space = world.space("issue").await;
-    let pod = space.working("work").await;
-    space
-        .create_identity(&workload("reader", "jobs.batch/work", &json!({})))
-        .await;
-    let before = space.until_ready("reader").await;
+    let pod = space.working_for("reader", "work").await;
+    let before = space.get("reader").await;
     let token = space.token(&pod).await;
     let sidecar = issuer.sidecar(world).await;
     for key in [
@@ -220,11 +217,7 @@ async fn a_certificate_outlives_neither_its_identitys_deadline_nor_its_bounds() 
 async fn an_endpoint_issues_from_the_moment_that_it_is_ready() {
     let world = World::shared().await;
     let space = world.space("issue").await;
-    let pod = space.working("work").await;
-    space
-        .create_identity(&workload("reader", "jobs.batch/work", &json!({})))
-        .await;
-    space.until_ready("reader").await;
+    let pod = space.working_for("reader", "work").await;
     let token = space.token(&pod).await;
     let issuer = Issuer::start(world, &unique("fresh"), &[]);
     issuer.ready().await;

@@ -19,14 +19,10 @@ async fn a_kubelet_gets_what_a_sidecar_would_and_is_denied_what_it_would_be_refu
     let issuer = Issuer::start(world, "kubelet", &["--pod-certificates"]);
     issuer.ready().await;
     let space = signing.space().await;
-    let pod = space.placed("work").await;
-    space
-        .create_identity(&hourly("reader", "work", &json!({})))
-        .await;
-    let reader = space.until_ready("reader").await;
+    let pod = space.placed_for("reader", "work").await;
+    let reader = space.get("reader").await;
     let key = KeyPair::generate().unwrap();
-    let name = space.ask(&signing, &pod, &key, &json!({})).await;
-    let chain = space.issued(&name).await;
+    let chain = space.obtain(&signing, &pod, &key).await;
     let facts = inspect_leaf(chain.as_bytes(), Some(key.serialize_pem().as_bytes())).unwrap();
     assert_eq!(facts.spiffe_id, spiffe_id(&reader));
     let bundle = countersign_authority::Bundle::from_spiffe_json(&roots(world, DOMAIN).await);
@@ -42,7 +38,7 @@ async fn a_kubelet_gets_what_a_sidecar_would_and_is_denied_what_it_would_be_refu
         .create_identity(&hourly("brief", "brief", &minute))
         .await;
     space.until_ready("brief").await;
-    let name = space.ask(&signing, &brief, &key, &json!({})).await;
+    let name = space.ask(&signing, &brief, &key).await;
     space.denied(&name, "TTLOutOfBounds").await;
     space.finish_job("work", "Succeeded").await;
     space.until_completed("reader").await;

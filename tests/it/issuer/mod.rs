@@ -13,9 +13,7 @@ mod tokens;
 mod watching;
 
 use countersign_api::AgentIdentity;
-use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use kube::api::Api;
 use serde_json::{Value, json};
 
 use crate::harness::{Space, identity, job};
@@ -44,20 +42,28 @@ impl Space {
         self.a_pod(&pod).await
     }
 
+    /// A Job, its pod, and an identity that is ready for it.
+    pub(crate) async fn working_for(&self, identity: &str, job: &str) -> APod {
+        let pod = self.working(job).await;
+        let task = format!("jobs.batch/{job}");
+        self.create_identity(&workload(identity, &task, &json!({})))
+            .await;
+        self.until_ready(identity).await;
+        pod
+    }
+
     /// A pod that nobody controls.
     pub(crate) async fn lone(&self, name: &str) -> APod {
         let pod = json!({
             "metadata": {"name": name},
             "spec": {"schedulerName": "nobody", "containers": [{"name": "main", "image": "none"}]},
         });
-        let pods = Api::<Pod>::namespaced(self.client.clone(), &self.name);
-        crate::support::create(&pods, pod).await.unwrap();
+        crate::support::create(&self.pods(), pod).await.unwrap();
         self.a_pod(name).await
     }
 
     pub(crate) async fn a_pod(&self, name: &str) -> APod {
-        let pods = Api::<Pod>::namespaced(self.client.clone(), &self.name);
-        let pod = pods.get(name).await.unwrap();
+        let pod = self.pods().get(name).await.unwrap();
         APod {
             name: name.to_owned(),
             uid: pod.uid().unwrap(),

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use countersign_issuing::IssueX509Request;
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, DeleteParams};
+use kube::api::DeleteParams;
 use rcgen::KeyPair;
 use serde_json::json;
 use tokio::time::sleep;
@@ -19,11 +18,7 @@ use crate::support::{label_namespace, unique};
 /// A pod, its token, and an identity for it that is ready.
 async fn ready(world: &World) -> (Space, super::APod, String) {
     let space = world.space("refuse").await;
-    let pod = space.working("work").await;
-    space
-        .create_identity(&workload("reader", "jobs.batch/work", &json!({})))
-        .await;
-    space.until_ready("reader").await;
+    let pod = space.working_for("reader", "work").await;
     let token = space.token(&pod).await;
     (space, pod, token)
 }
@@ -119,9 +114,8 @@ async fn a_deleted_pods_token_is_good_for_nothing() {
     let (space, pod, token) = ready(world).await;
     let sidecar = issuer.sidecar(world).await;
     sidecar.issue_past(&token, &["UnknownPod"]).await.unwrap();
-    let pods = Api::<Pod>::namespaced(space.client.clone(), &space.name);
     let at_once = DeleteParams::default().grace_period(0);
-    pods.delete(&pod.name, &at_once).await.unwrap();
+    space.pods().delete(&pod.name, &at_once).await.unwrap();
     sidecar.until_refused(&token, "UnknownPod").await;
 }
 

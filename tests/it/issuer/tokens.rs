@@ -10,9 +10,9 @@ use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use tonic::Code;
 
+use super::APod;
 use super::client::AUDIENCE;
 use super::program::Issuer;
-use super::{APod, workload};
 
 /// The key that this control plane's API server signs tokens with.
 fn servers_key(pem: &[u8]) -> EcdsaKeyPair {
@@ -41,11 +41,7 @@ fn sign(key: &EcdsaKeyPair, header: &Value, claims: &Value) -> String {
 async fn only_a_token_of_this_cluster_for_this_audience_of_a_pod_that_is_there_lets_anybody_in() {
     let (world, issuer) = Issuer::shared().await;
     let space = world.space("tokens").await;
-    let pod = space.working("work").await;
-    space
-        .create_identity(&workload("reader", "jobs.batch/work", &json!({})))
-        .await;
-    space.until_ready("reader").await;
+    let pod = space.working_for("reader", "work").await;
     let good = space.token(&pod).await;
     let sidecar = issuer.sidecar(world).await;
     sidecar.issue_past(&good, &["UnknownPod"]).await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use countersign_issuing::{State, WatchResponse};
-use kube::api::{Api, DeleteParams};
+use kube::api::DeleteParams;
 use serde_json::json;
 use tokio::time::timeout;
 use tonic::Streaming;
@@ -81,11 +81,7 @@ async fn a_sidecar_is_told_of_every_state_at_once() {
 async fn what_is_trusted_comes_first_and_the_same_is_said_again_every_ten_seconds() {
     let (world, issuer) = Issuer::shared().await;
     let space = world.space("watch").await;
-    let pod = space.working("work").await;
-    space
-        .create_identity(&workload("reader", "jobs.batch/work", &json!({})))
-        .await;
-    space.until_ready("reader").await;
+    let pod = space.working_for("reader", "work").await;
     let token = space.token(&pod).await;
     let sidecar = issuer.sidecar(world).await;
     let mut stream = eventually("the pod to be known", async || {
@@ -128,12 +124,8 @@ async fn the_end_of_the_identity_or_of_the_pod_is_the_end() {
             space.delete(whose).await;
             "NoIdentity"
         } else {
-            let pods = Api::<k8s_openapi::api::core::v1::Pod>::namespaced(
-                space.client.clone(),
-                &space.name,
-            );
             let at_once = DeleteParams::default().grace_period(0);
-            pods.delete(&pod.name, &at_once).await.unwrap();
+            space.pods().delete(&pod.name, &at_once).await.unwrap();
             "UnknownPod"
         };
         let ended = until(&mut stream, State::Ended).await;

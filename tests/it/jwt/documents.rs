@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::setting::{ISSUER, Setting, published};
 use crate::harness::{DOMAIN, eventually};
-use crate::issuer::workload;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_documents_are_those_of_the_key_that_signs_and_follow_it_when_it_is_distrusted() {
@@ -27,11 +26,7 @@ async fn the_documents_are_those_of_the_key_that_signs_and_follow_it_when_it_is_
     assert_eq!(listed, [(first.clone(), SlotState::Active)]);
 
     let space = setting.world.space("jwt").await;
-    let pod = space.working("work").await;
-    space
-        .create_identity(&workload("reader", "jobs.batch/work", &json!({})))
-        .await;
-    space.until_ready("reader").await;
+    let pod = space.working_for("reader", "work").await;
     let sidecar = setting.issuer.sidecar(&setting.world).await;
     let token = space.token(&pod).await;
     let signed = async || {

@@ -8,18 +8,14 @@ use super::setting::{OVER, published};
 use crate::decision::setting::spiffe_id;
 use crate::harness::eventually;
 use crate::issuer::program::Issuer;
-use crate::issuer::workload;
 use crate::support::uid;
 
 #[tokio::test]
 async fn a_pod_gets_a_token_of_its_tasks_identity_until_the_task_is_over() {
     let (world, issuer) = Issuer::shared().await;
     let space = world.space("jwt").await;
-    let pod = space.working("work").await;
-    space
-        .create_identity(&workload("reader", "jobs.batch/work", &json!({})))
-        .await;
-    let identity = space.until_ready("reader").await;
+    let pod = space.working_for("reader", "work").await;
+    let identity = space.get("reader").await;
     let sidecar = issuer.sidecar(world).await;
     let token = space.token(&pod).await;
     let issued = eventually("a token", async || {

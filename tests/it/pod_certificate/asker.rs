@@ -1,16 +1,18 @@
 //! Pods with a volume of the signer, and requests for them as a kubelet makes them.
 
 use countersign_api::AgentIdentity;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::certificates::v1::PodCertificateRequest;
 use k8s_openapi::api::core::v1::{Node, Pod, ServiceAccount};
 use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt as _};
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::KeyPair;
 use serde_json::{Value, json};
 
 use super::setting::{NODE, Signing};
 use crate::harness::{Space, eventually, identity, job};
+use crate::pki::pkcs10;
 use crate::support::with;
 
 /// An identity that pods of a Job may have for an hour at a time.
@@ -43,11 +45,16 @@ impl Space {
     pub(crate) async fn placed(&self, job: &str) -> Pod {
         self.create_job(&placed(job)).await;
         let pod = self.pod_of(job).await;
-        self.pods_here().get(&pod).await.unwrap()
+        self.pods().get(&pod).await.unwrap()
     }
 
-    pub(crate) fn pods_here(&self) -> Api<Pod> {
-        Api::namespaced(self.client.clone(), &self.name)
+    /// A Job, its pod, and an identity that is ready for it.
+    pub(crate) async fn placed_for(&self, identity: &str, job: &str) -> Pod {
+        let pod = self.placed(job).await;
+        self.create_identity(&hourly(identity, job, &json!({})))
+            .await;
+        self.until_ready(identity).await;
+        pod
     }
 
     pub(crate) fn requests(&self) -> Api<PodCertificateRequest> {
@@ -75,15 +82,26 @@ impl Space {
                 "podName": pod.name_any(), "podUID": pod.uid(),
                 "serviceAccountName": "default", "serviceAccountUID": account.await.uid(),
                 "nodeName": NODE, "nodeUID": node.unwrap().uid(),
-                "stubPKCS10Request": stub(key),
+                "stubPKCS10Request": "",
             },
         });
-        let object: PodCertificateRequest = serde_json::from_value(object).unwrap();
+        let mut object: PodCertificateRequest = serde_json::from_value(object).unwrap();
+        object.spec.stub_pkc_s10_request = ByteString(pkcs10(key).der().to_vec());
         with(&object, patch)
     }
 
+    /// Asks as the pod's kubelet, and waits until it is issued; gives the chain.
+    pub(crate) async fn obtain(&self, signing: &Signing, pod: &Pod, key: &KeyPair) -> String {
+        self.issued(&self.ask(signing, pod, key).await).await
+    }
+
     /// Asks as the pod's kubelet; gives the request's name.
-    pub(crate) async fn ask(
+    pub(crate) async fn ask(&self, signing: &Signing, pod: &Pod, key: &KeyPair) -> String {
+        self.ask_with(signing, pod, key, &json!({})).await
+    }
+
+    /// As [`Self::ask`], with `patch` over the request.
+    pub(crate) async fn ask_with(
         &self,
         signing: &Signing,
         pod: &Pod,
@@ -148,10 +166,4 @@ impl Space {
         it.status
             .is_none_or(|it| it.conditions.is_none_or(|all| all.is_empty()))
     }
-}
-
-fn stub(key: &KeyPair) -> String {
-    use base64::Engine as _;
-    let request = CertificateParams::default().serialize_request(key).unwrap();
-    base64::engine::general_purpose::STANDARD.encode(request.der())
 }

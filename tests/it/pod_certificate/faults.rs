@@ -8,10 +8,8 @@ use countersign_testbed::Deliver;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Pod;
 use rcgen::KeyPair;
-use serde_json::json;
 use tokio::time::sleep;
 
-use super::asker::hourly;
 use super::setting::{Signer, Signing};
 use crate::harness::{Space, eventually};
 
@@ -19,11 +17,7 @@ use crate::harness::{Space, eventually};
 async fn each_request_has_one_answer_whatever_happens() {
     let signing = Signing::own().await;
     let space = signing.space().await;
-    let pod = space.placed("work").await;
-    space
-        .create_identity(&hourly("reader", "work", &json!({})))
-        .await;
-    space.until_ready("reader").await;
+    let pod = space.placed_for("reader", "work").await;
     for deliver in [Deliver::Yes, Deliver::No] {
         a_lost_answer_makes_no_second_certificate(&signing, &space, &pod, deliver).await;
     }
@@ -41,11 +35,10 @@ async fn a_lost_answer_makes_no_second_certificate(
     let proxy = signing.world.proxy();
     let signer = signing.usurper(proxy.config(), Clock::system());
     let key = KeyPair::generate().unwrap();
-    let first = space.ask(signing, pod, &key, &json!({})).await;
-    space.issued(&first).await;
+    space.obtain(signing, pod, &key).await;
     assert_eq!(signer.signed(), 1);
     proxy.cut_after(1, deliver);
-    let name = space.ask(signing, pod, &key, &json!({})).await;
+    let name = space.ask(signing, pod, &key).await;
     proxy.until_cut().await;
     sleep(Duration::from_secs(1)).await;
     assert_eq!(space.is_open(&name).await, deliver == Deliver::No);
@@ -63,8 +56,7 @@ async fn of_two_signers_one_signs(signing: &Signing, space: &Space, pod: &Pod) {
     let signers = [(); 2].map(|()| signing.signer(config()));
     let key = KeyPair::generate().unwrap();
     for _ in 0..10 {
-        let name = space.ask(signing, pod, &key, &json!({})).await;
-        space.issued(&name).await;
+        space.obtain(signing, pod, &key).await;
     }
     let mut signed = signers.each_ref().map(Signer::signed);
     signed.sort_unstable();
@@ -76,8 +68,7 @@ async fn of_two_signers_one_signs(signing: &Signing, space: &Space, pod: &Pod) {
         (other, one)
     };
     drop(leader);
-    let name = space.ask(signing, pod, &key, &json!({})).await;
-    space.issued(&name).await;
+    space.obtain(signing, pod, &key).await;
     assert_eq!(standby.signed(), 1);
 }
 
@@ -88,7 +79,7 @@ async fn of_two_that_think_they_lead_one_is_refused(signing: &Signing, space: &S
     let key = KeyPair::generate().unwrap();
     let mut chains = Vec::new();
     for _ in 0..20 {
-        let name = space.ask(signing, pod, &key, &json!({})).await;
+        let name = space.ask(signing, pod, &key).await;
         let chain = space.issued(&name).await;
         chains.push((name, chain));
     }
@@ -104,7 +95,7 @@ async fn a_clock_that_is_off_wedges_nothing(signing: &Signing, space: &Space, po
     let ahead = Clock::shifted(SignedDuration::from_mins(6));
     let signer = signing.usurper(config(), ahead);
     let key = KeyPair::generate().unwrap();
-    let name = space.ask(signing, pod, &key, &json!({})).await;
+    let name = space.ask(signing, pod, &key).await;
     eventually("a second try", async || {
         (signer.signed() >= 2).then_some(())
     })

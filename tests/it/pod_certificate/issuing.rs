@@ -19,11 +19,8 @@ use crate::pki::{Credential, handshake, verify_by_openssl, verify_by_webpki};
 async fn what_the_kubelet_asks_for_verifies_by_the_trust_bundle_and_writes_nothing_else() {
     let signing = Signing::shared().await;
     let space = signing.space().await;
-    let pod = space.placed("work").await;
-    space
-        .create_identity(&hourly("reader", "work", &json!({})))
-        .await;
-    let before = space.until_ready("reader").await;
+    let pod = space.placed_for("reader", "work").await;
+    let before = space.get("reader").await;
     let bundle = Api::<ClusterTrustBundle>::all(space.client.clone())
         .get(&format!("countersign.dev:agent:{DOMAIN}"))
         .await
@@ -36,7 +33,7 @@ async fn what_the_kubelet_asks_for_verifies_by_the_trust_bundle_and_writes_nothi
         KeyPair::generate_for(&PKCS_ED25519).unwrap(),
         rsa.unwrap(),
     ] {
-        let name = space.ask(signing, &pod, &key, &json!({})).await;
+        let name = space.ask(signing, &pod, &key).await;
         let chain = space.issued(&name).await;
         verify_by_webpki(&chain, &roots).unwrap();
         verify_by_openssl(&chain, &roots).await.unwrap();
@@ -65,14 +62,10 @@ async fn what_the_kubelet_asks_for_verifies_by_the_trust_bundle_and_writes_nothi
 async fn no_more_is_given_than_is_asked_for() {
     let signing = Signing::shared().await;
     let space = signing.space().await;
-    let pod = space.placed("work").await;
-    space
-        .create_identity(&hourly("reader", "work", &json!({})))
-        .await;
-    space.until_ready("reader").await;
+    let pod = space.placed_for("reader", "work").await;
     let key = KeyPair::generate().unwrap();
     let hour = json!({"spec": {"maxExpirationSeconds": 3600}});
-    let name = space.ask(signing, &pod, &key, &hour).await;
+    let name = space.ask_with(signing, &pod, &key, &hour).await;
     let facts = inspect_leaf(space.issued(&name).await.as_bytes(), None).unwrap();
     assert_eq!(
         facts.not_after.duration_since(facts.not_before).as_secs(),
@@ -93,10 +86,10 @@ async fn of_two_identities_the_pod_names_one() {
     space.until_ready("reader").await;
     let writer = space.until_ready("writer").await;
     let key = KeyPair::generate().unwrap();
-    let unnamed = space.ask(signing, &pod, &key, &json!({})).await;
+    let unnamed = space.ask(signing, &pod, &key).await;
     let named =
         json!({"spec": {"unverifiedUserAnnotations": {"countersign.dev/identity": "writer"}}});
-    let named = space.ask(signing, &pod, &key, &named).await;
+    let named = space.ask_with(signing, &pod, &key, &named).await;
     let facts = inspect_leaf(space.issued(&named).await.as_bytes(), None).unwrap();
     assert_eq!(Some(facts.spiffe_id), writer.status.unwrap().spiffe_id);
     space.denied(&unnamed, "SeveralIdentities").await;
@@ -108,7 +101,7 @@ async fn a_pod_may_be_there_before_its_identity() {
     let space = signing.space().await;
     let pod = space.placed("work").await;
     let key = KeyPair::generate().unwrap();
-    let name = space.ask(signing, &pod, &key, &json!({})).await;
+    let name = space.ask(signing, &pod, &key).await;
     sleep(Duration::from_millis(700)).await;
     assert!(space.is_open(&name).await);
     space
@@ -121,11 +114,7 @@ async fn a_pod_may_be_there_before_its_identity() {
 async fn a_pod_of_a_suspended_identity_waits_and_goes_on() {
     let signing = Signing::shared().await;
     let space = signing.space().await;
-    let pod = space.placed("work").await;
-    space
-        .create_identity(&hourly("reader", "work", &json!({})))
-        .await;
-    space.until_ready("reader").await;
+    let pod = space.placed_for("reader", "work").await;
     space
         .patch("reader", json!({"spec": {"desiredState": "Suspended"}}))
         .await;
@@ -135,7 +124,7 @@ async fn a_pod_of_a_suspended_identity_waits_and_goes_on() {
         })
         .await;
     let key = KeyPair::generate().unwrap();
-    let name = space.ask(signing, &pod, &key, &json!({})).await;
+    let name = space.ask(signing, &pod, &key).await;
     // Longer than a request without an identity is left open.
     sleep(Duration::from_secs(10)).await;
     assert!(space.is_open(&name).await);

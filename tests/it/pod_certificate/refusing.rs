@@ -15,18 +15,14 @@ async fn a_pod_of_no_identity_is_denied_in_the_end() {
     let space = signing.space().await;
     let pod = space.placed("work").await;
     // One for another task, and one that is delivered otherwise.
-    space.placed("other").await;
-    space
-        .create_identity(&hourly("other", "other", &json!({})))
-        .await;
+    space.placed_for("other", "other").await;
     let secret =
         json!({"spec": {"credential": {"delivery": "Request", "request": {"pkcs10": "none"}}}});
     space
         .create_identity(&hourly("request", "work", &secret))
         .await;
-    space.until_ready("other").await;
     let name = space
-        .ask(signing, &pod, &KeyPair::generate().unwrap(), &json!({}))
+        .ask(signing, &pod, &KeyPair::generate().unwrap())
         .await;
     let message = space.denied(&name, "NoIdentity").await;
     assert!(message.contains("make the pod anew"), "{message}");
@@ -37,38 +33,28 @@ async fn nothing_is_issued_once_the_task_is_over_or_the_identity_revoked() {
     let signing = Signing::shared().await;
     let space = signing.space().await;
     let key = KeyPair::generate().unwrap();
-    let pod = space.placed("work").await;
-    space
-        .create_identity(&hourly("reader", "work", &json!({})))
-        .await;
-    space.until_ready("reader").await;
-    space
-        .issued(&space.ask(signing, &pod, &key, &json!({})).await)
-        .await;
+    let pod = space.placed_for("reader", "work").await;
+    space.obtain(signing, &pod, &key).await;
     space.finish_job("work", "Succeeded").await;
     space.until_completed("reader").await;
-    let name = space.ask(signing, &pod, &key, &json!({})).await;
+    let name = space.ask(signing, &pod, &key).await;
     let message = space.denied(&name, "UnknownPod").await;
     assert!(message.contains("is over"), "{message}");
     // A pod that goes on, whatever became of its task.
     let running = Patch::Merge(json!({"status": {"phase": "Running"}}));
-    let (pods, params) = (space.pods_here(), PatchParams::default());
+    let (pods, params) = (space.pods(), PatchParams::default());
     pods.patch_status(&pod.name_any(), &params, &running)
         .await
         .unwrap();
-    let name = space.ask(signing, &pod, &key, &json!({})).await;
+    let name = space.ask(signing, &pod, &key).await;
     space.denied(&name, "TaskOver").await;
 
-    let pod = space.placed("more").await;
-    space
-        .create_identity(&hourly("writer", "more", &json!({})))
-        .await;
-    space.until_ready("writer").await;
+    let pod = space.placed_for("writer", "more").await;
     space
         .patch("writer", json!({"spec": {"desiredState": "Revoked"}}))
         .await;
     space.until_completed("writer").await;
-    let name = space.ask(signing, &pod, &key, &json!({})).await;
+    let name = space.ask(signing, &pod, &key).await;
     space.denied(&name, "IdentityEnded").await;
 }
 
@@ -87,7 +73,7 @@ async fn the_hour_that_kubernetes_demands_must_be_allowed_by_the_identity() {
         space.create_identity(&hourly(task, task, &patch)).await;
         space.until_ready(task).await;
         let key = KeyPair::generate().unwrap();
-        let name = space.ask(signing, &pod, &key, &json!({})).await;
+        let name = space.ask(signing, &pod, &key).await;
         let message = space.denied(&name, "TTLOutOfBounds").await;
         assert!(message.contains("too short"), "{message}");
     }
@@ -97,30 +83,22 @@ async fn the_hour_that_kubernetes_demands_must_be_allowed_by_the_identity() {
 async fn what_is_not_understood_is_denied_with_the_reasons_of_the_api() {
     let signing = Signing::shared().await;
     let space = signing.space().await;
-    let pod = space.placed("work").await;
-    space
-        .create_identity(&hourly("reader", "work", &json!({})))
-        .await;
-    space.until_ready("reader").await;
+    let pod = space.placed_for("reader", "work").await;
     let odd = KeyPair::generate_for(&PKCS_ECDSA_P521_SHA512).unwrap();
-    let name = space.ask(signing, &pod, &odd, &json!({})).await;
+    let name = space.ask(signing, &pod, &odd).await;
     let message = space.denied(&name, "UnsupportedKeyType").await;
     assert!(message.contains("ECDSAP256"), "{message}");
     let key = KeyPair::generate().unwrap();
     let unknown = json!({"spec": {"unverifiedUserAnnotations": {"example.com/spiffe-id": "x"}}});
-    let name = space.ask(signing, &pod, &key, &unknown).await;
+    let name = space.ask_with(signing, &pod, &key, &unknown).await;
     let message = space
         .denied(&name, "InvalidUnverifiedUserAnnotations")
         .await;
     assert!(message.contains("countersign.dev/identity"), "{message}");
     // An identity of another task.
-    space.placed("other").await;
-    space
-        .create_identity(&hourly("boss", "other", &json!({})))
-        .await;
-    space.until_ready("boss").await;
+    space.placed_for("boss", "other").await;
     let boss = json!({"spec": {"unverifiedUserAnnotations": {"countersign.dev/identity": "boss"}}});
-    let name = space.ask(signing, &pod, &key, &boss).await;
+    let name = space.ask_with(signing, &pod, &key, &boss).await;
     space.denied(&name, "NoIdentity").await;
 }
 
@@ -128,17 +106,13 @@ async fn what_is_not_understood_is_denied_with_the_reasons_of_the_api() {
 async fn who_may_create_requests_and_is_no_node_is_not_believed() {
     let signing = Signing::shared().await;
     let space = signing.space().await;
-    let pod = space.placed("work").await;
-    space
-        .create_identity(&hourly("reader", "work", &json!({})))
-        .await;
-    space.until_ready("reader").await;
+    let pod = space.placed_for("reader", "work").await;
     let plain = json!({"metadata": {"name": "plain"}, "spec": {
         "nodeName": NODE, "containers": [{"name": "main", "image": "none"}],
     }});
     let plain: Pod = serde_json::from_value(plain).unwrap();
     let plain = space
-        .pods_here()
+        .pods()
         .create(&PostParams::default(), &plain)
         .await
         .unwrap();
@@ -165,10 +139,6 @@ async fn who_may_create_requests_and_is_no_node_is_not_believed() {
     forge(&pod, json!({"spec": {"podName": "nobody"}}), "isn't there").await;
     forge(&plain, json!({}), "projected volume").await;
     let now = DeleteParams::default().grace_period(0);
-    space
-        .pods_here()
-        .delete(&plain.name_any(), &now)
-        .await
-        .unwrap();
+    space.pods().delete(&plain.name_any(), &now).await.unwrap();
     forge(&plain, json!({}), "isn't there").await;
 }

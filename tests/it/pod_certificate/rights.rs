@@ -6,7 +6,6 @@ use k8s_openapi::ByteString;
 use rcgen::KeyPair;
 use serde_json::json;
 
-use super::asker::hourly;
 use super::setting::{NODE, Signing};
 use crate::harness::eventually;
 
@@ -25,7 +24,7 @@ async fn a_forged_proof_and_too_short_a_life_are_refused() {
     let key = KeyPair::generate().unwrap();
     let kubelet = signing.kubelet(NODE);
     // So that its view of the pod doesn't lag.
-    space.ask(signing, &pod, &key, &json!({})).await;
+    space.ask(signing, &pod, &key).await;
     let mut forged = space.request(&pod, &key, &json!({})).await;
     *forged.spec.stub_pkc_s10_request.0.last_mut().unwrap() ^= 1;
     let (status, message) = code(space.ask_as(&kubelet, &forged).await);
@@ -55,11 +54,7 @@ async fn under_the_policy_nodes_alone_ask() {
     let signing = Signing::shared().await;
     let space = signing.space().await;
     signing.guard(&space).await;
-    let pod = space.placed("work").await;
-    space
-        .create_identity(&hourly("reader", "work", &json!({})))
-        .await;
-    space.until_ready("reader").await;
+    let pod = space.placed_for("reader", "work").await;
     let key = KeyPair::generate().unwrap();
     let request = space.request(&pod, &key, &json!({})).await;
     eventually("the policy", async || {
@@ -76,6 +71,5 @@ async fn under_the_policy_nodes_alone_ask() {
     let other = json!({"spec": {"signerName": "example.com/other"}});
     let other = space.request(&pod, &key, &other).await;
     space.ask_as(&space.client, &other).await.unwrap();
-    let name = space.ask(signing, &pod, &key, &json!({})).await;
-    space.issued(&name).await;
+    space.obtain(signing, &pod, &key).await;
 }

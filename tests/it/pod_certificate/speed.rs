@@ -11,7 +11,6 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use rcgen::KeyPair;
 use serde_json::json;
 
-use super::asker::hourly;
 use super::setting::{NODE, Signing};
 
 /// Of quiet machines; a busy one keeps the bound of the test.
@@ -23,16 +22,10 @@ const REQUESTS: usize = 100;
 async fn a_kubelet_has_its_answer_soon() {
     let signing = Signing::shared().await;
     let space = signing.space().await;
-    let pod = space.placed("work").await;
-    space
-        .create_identity(&hourly("reader", "work", &json!({})))
-        .await;
-    space.until_ready("reader").await;
+    let pod = space.placed_for("reader", "work").await;
     let key = KeyPair::generate().unwrap();
     let kubelet = signing.kubelet(NODE);
-    space
-        .issued(&space.ask(signing, &pod, &key, &json!({})).await)
-        .await;
+    space.obtain(signing, &pod, &key).await;
 
     // As a kubelet sees it.
     let api = Api::<PodCertificateRequest>::all(kubelet.clone());

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use countersign_audit::Kind;
+use countersign_testbed::Postgres;
 use kube::ResourceExt as _;
 
 use super::crowd::is_ready;
 use super::cuts::forget_lease;
 use super::disk::Disk;
 use super::hops::{Hops, assert_over, digest, hop, root};
-use super::postgres::Server;
 use super::record::Book;
 use crate::harness::{PATIENCE, Space, World, eventually, identity, job, within};
 use crate::support::{find, is, uid};
@@ -44,7 +44,7 @@ async fn while_the_disk_is_full_nothing_is_granted_and_all_that_ends_ends() {
 
 #[tokio::test]
 async fn while_the_database_is_gone_nothing_is_granted_and_all_that_ends_ends() {
-    let Some(mut server) = Server::start() else {
+    let Some(mut server) = Postgres::start().unwrap() else {
         return;
     };
     let world = World::own().await;
@@ -55,7 +55,7 @@ async fn while_the_database_is_gone_nothing_is_granted_and_all_that_ends_ends() 
     space.create_agents(0..15).await;
     space.until_count(PATIENCE, 17, "Ready", is_ready).await;
 
-    server.down();
+    server.down().unwrap();
     let gone = Instant::now();
     for message in scene.in_trouble().await {
         assert!(message.contains("Nothing is granted until"), "{message}");
@@ -77,7 +77,7 @@ async fn while_the_database_is_gone_nothing_is_granted_and_all_that_ends_ends() 
     assert!(waiting.clone().count() > 5);
     assert!(waiting.clone().all(|it| !is_ready(it)), "granted meanwhile");
 
-    server.up();
+    server.up().unwrap();
     for it in waiting {
         space.until_ready(&it.name_any()).await;
     }
@@ -87,7 +87,7 @@ async fn while_the_database_is_gone_nothing_is_granted_and_all_that_ends_ends() 
 
 #[tokio::test]
 async fn connections_to_the_database_that_break_delay_a_grant_by_a_moment() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Postgres::start().unwrap() else {
         return;
     };
     let world = World::own().await;
@@ -97,7 +97,7 @@ async fn connections_to_the_database_that_break_delay_a_grant_by_a_moment() {
     space.create_agent("first").await;
     space.until_ready("first").await;
     for n in 0..8 {
-        server.break_connections();
+        server.break_connections().unwrap();
         let name = format!("next-{n}");
         space.create_agent(&name).await;
         within(ENDS, &name, async || {
@@ -114,7 +114,7 @@ async fn connections_to_the_database_that_break_delay_a_grant_by_a_moment() {
 async fn a_database_that_hangs_holds_no_end_up() {
     const LIVE: usize = 8;
     const WAITING: usize = 128;
-    let Some(server) = Server::start() else {
+    let Some(server) = Postgres::start().unwrap() else {
         return;
     };
     let world = World::own().await;
@@ -124,7 +124,7 @@ async fn a_database_that_hangs_holds_no_end_up() {
     space.create_agents(0..LIVE).await;
     space.until_count(PATIENCE, LIVE, "Ready", is_ready).await;
 
-    server.hang();
+    server.hang().unwrap();
     let ends = async {
         // Whoever works waits for the log by then.
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -141,7 +141,7 @@ async fn a_database_that_hangs_holds_no_end_up() {
     };
     let ((), taken) = tokio::join!(space.create_agents(LIVE..LIVE + WAITING), ends);
     let granted = space.count(is_ready).await;
-    server.wake();
+    server.wake().unwrap();
     // The usual end, since two cores that run other tests too may hold up any one of them.
     assert!(taken[LIVE / 2] < HANGS, "ends took {taken:?}");
     assert_eq!(granted, 0, "granted meanwhile");
@@ -156,7 +156,7 @@ async fn a_database_that_hangs_holds_no_end_up() {
 
 #[tokio::test]
 async fn an_operator_that_starts_while_the_database_is_gone_ends_what_ends() {
-    let Some(mut server) = Server::start() else {
+    let Some(mut server) = Postgres::start().unwrap() else {
         return;
     };
     let world = World::own().await;
@@ -165,11 +165,11 @@ async fn an_operator_that_starts_while_the_database_is_gone_ends_what_ends() {
     let scene = Scene::set(&world).await;
     first.kill();
     forget_lease(&world).await;
-    server.down();
+    server.down().unwrap();
     let second = world.operator("second", &arguments(&url));
     second.until_leading().await;
     scene.in_trouble().await;
-    server.up();
+    server.up().unwrap();
     scene.resumed(&url).await;
 }
 

@@ -1,12 +1,11 @@
 //! An end waits for no record, and has one all the same.
 
 use countersign_audit::Kind;
-use countersign_testbed::{Deliver, FaultProxy, ProxyOptions};
+use countersign_testbed::{Deliver, FaultProxy, Postgres, ProxyOptions};
 
 use super::audit::arguments;
 use super::cuts::forget_lease;
 use super::hops::{Hops, root};
-use super::postgres::Server;
 use super::record::Book;
 use crate::harness::{PATIENCE, Space, World, eventually};
 use crate::support::uid;
@@ -45,14 +44,14 @@ async fn an_end_is_recorded_though_the_answer_to_its_write_was_lost() {
 
 #[tokio::test]
 async fn ends_that_waited_for_a_database_when_their_operator_died_are_recorded_by_the_next() {
-    let Some(mut server) = Server::start() else {
+    let Some(mut server) = Postgres::start().unwrap() else {
         return;
     };
     let world = World::own().await;
     let url = server.url();
     let mut first = world.operator("first", &arguments(&url));
     let (space, hops) = made(&world).await;
-    server.down();
+    server.down().unwrap();
     hops.revoke("revoked").await;
     hops.until_ended(PATIENCE, "revoked").await;
     space.finish_pod("ends", "Succeeded").await;
@@ -61,7 +60,7 @@ async fn ends_that_waited_for_a_database_when_their_operator_died_are_recorded_b
     first.kill();
     forget_lease(&world).await;
 
-    server.up();
+    server.up().unwrap();
     let second = world.operator("second", &arguments(&url));
     second.until_leading().await;
     space.create_agent("next").await;

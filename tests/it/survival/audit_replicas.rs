@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use countersign_audit::Kind;
+use countersign_testbed::Postgres;
 use kube::ResourceExt as _;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -12,7 +13,6 @@ use webpki::{CertRevocationList, OwnedCertRevocationList};
 
 use super::crowd::{is_ready, name, serial};
 use super::hops::{Hops, Showings, digest, hop, root};
-use super::postgres::Server;
 use super::record::Book;
 use crate::harness::{DOMAIN, PATIENCE, World, within};
 use crate::support::uid;
@@ -24,7 +24,7 @@ const ENDED: usize = 3;
 
 #[tokio::test]
 async fn a_leader_killed_is_followed_by_another_chain_and_what_vanished_meanwhile_is_revoked() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Postgres::start().unwrap() else {
         return;
     };
     let world = World::own().await;

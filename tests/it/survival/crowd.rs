@@ -7,7 +7,7 @@ use countersign_api::AgentIdentity;
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::harness::{Space, condition, identity, within};
@@ -40,10 +40,6 @@ pub(super) fn agent(name: &str) -> AgentIdentity {
 }
 
 impl Space {
-    pub(super) fn pods(&self) -> Api<Pod> {
-        Api::namespaced(self.client.clone(), &self.name)
-    }
-
     pub(super) async fn create_pod(&self, name: &str) -> Pod {
         let params = PostParams::default();
         self.pods().create(&params, &pod(name)).await.unwrap()

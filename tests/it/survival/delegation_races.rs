@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_audit::{Kind, Record};
-use countersign_testbed::{Deliver, FaultProxy, ProxyOptions};
+use countersign_testbed::{Deliver, FaultProxy, Postgres, ProxyOptions};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt as _;
 use kube::api::{Api, Patch, PatchParams};
@@ -11,7 +11,6 @@ use serde_json::json;
 
 use super::crowd::{is_completed, is_ready, name};
 use super::hops::{Hops, Showings, digest, hop, root};
-use super::postgres::Server;
 use super::record::Book;
 use crate::harness::{PATIENCE, World, eventually, within};
 use crate::support::{OPERATOR_NAMESPACE, is, uid};
@@ -126,7 +125,7 @@ async fn what_a_delegation_rests_on_ends_while_the_answer_to_its_write_is_lost()
 async fn two_that_lead_at_once_leave_one_statement_for_each_delegation() {
     const AGENTS: usize = 6;
     const CHAINS: usize = 40;
-    let Some(server) = Server::start() else {
+    let Some(server) = Postgres::start().unwrap() else {
         return;
     };
     let world = World::own().await;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use countersign_testbed::Postgres;
 use rustix::process::Signal;
 
 use super::crowd::name;
 use super::hops::{Hops, Showings, assert_over, digest, hop, root};
-use super::postgres::Server;
 use super::record::Book;
 use crate::harness::{World, eventually};
 use crate::support::is;
@@ -16,7 +16,7 @@ const ENDS: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_leader_stopped_past_its_lease_brings_no_delegation_back() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Postgres::start().unwrap() else {
         return;
     };
     let world = World::own().await;

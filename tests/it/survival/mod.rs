@@ -24,7 +24,6 @@ mod leader;
 mod ledger;
 mod pair;
 mod permission;
-mod postgres;
 pub(crate) mod record;
 mod restored;
 mod rotation;

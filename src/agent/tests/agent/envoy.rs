@@ -1,24 +1,17 @@
 //! A real Envoy that has its certificate by SDS.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_authority::{Bundle, Svid, verify_svid};
 use countersign_issuing::State;
 use countersign_runtime::Clock;
-use countersign_testbed::{Envoy, EnvoyConfig};
-use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use countersign_testbed::{Envoy, EnvoyConfig, Unverified};
 use spiffe::X509Svid;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsConnector;
 
 use crate::fake_issuer::{AGENT, FakeIssuer};
 use crate::pod::{Pod, SOON};
@@ -98,81 +91,26 @@ async fn ask(
     ours: Option<&X509Svid>,
     issuer: &FakeIssuer,
 ) -> std::io::Result<(String, Svid)> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let anybody = Arc::new(Anybody(Arc::clone(&provider)));
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(anybody);
-    let mut config = match ours {
-        None => builder.with_no_client_auth(),
+    let (address, name) = (address.to_string(), "agent.example.org");
+    let server = match ours {
+        None => Unverified::new(&address, name),
         Some(svid) => {
-            let chain = svid.cert_chain().iter();
-            let chain = chain.map(|it| CertificateDer::from(it.as_bytes().to_vec()));
-            let key = PrivateKeyDer::try_from(svid.private_key().as_bytes().to_vec());
-            builder
-                .with_client_auth_cert(chain.collect(), key.unwrap())
-                .unwrap()
+            let chain: Vec<_> = svid.cert_chain().iter().map(|it| it.as_bytes()).collect();
+            Unverified::as_client(&address, name, &chain, svid.private_key().as_bytes())
         }
     };
-    config.resumption = Resumption::disabled();
-    let stream = TcpStream::connect(address).await?;
-    let name = ServerName::try_from("agent.example.org").unwrap();
-    let connector = TlsConnector::from(Arc::new(config));
-    let mut stream = connector.connect(name, stream).await?;
+    let server = server.unwrap();
+    let mut stream = server.clone().connect().await?.into_inner();
     stream
         .write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
         .await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
-    let chain = stream.get_ref().1.peer_certificates().unwrap();
-    let chain: Vec<_> = chain.iter().map(|it| it.to_vec()).collect();
     let roots = issuer.inner.trust().roots;
     let roots = roots
         .iter()
         .map(|der| countersign_authority::AuthorityCertificate::from_der(der).unwrap());
     let bundle = Bundle::new(1, roots);
-    let svid = verify_svid(&chain, &bundle, Clock::system().now()).unwrap();
+    let svid = verify_svid(&server.shown(), &bundle, Clock::system().now()).unwrap();
     Ok((answer.chars().take(12).collect(), svid))
-}
-
-/// Lets everybody pass: who it was is looked at afterwards, by name.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.3 only".to_owned()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

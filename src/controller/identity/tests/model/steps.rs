@@ -220,7 +220,7 @@ impl Cluster {
             _ => blind && live.is_some(),
         };
         if !free {
-            // `put_secret` reads what is there instead.
+            // `delivery::put` reads what is there instead.
             state.replicas[replica].does = Does::ReadSecret(look);
             return;
         }
