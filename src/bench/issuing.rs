@@ -1,22 +1,14 @@
 //! `countersign issue` as a process of its own, and connections to it as a sidecar makes them.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use countersign_authority::{Bundle, verify_svid};
 use countersign_issuing::{Client, IssueX509Request};
-use hyper_util::rt::TokioIo;
+use countersign_testbed::Unverified;
 use rcgen::{CertificateParams, KeyPair};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{aws_lc_rs, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::version::TLS13;
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use serde_json::Value;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::bed::{Bed, Programs};
@@ -112,28 +104,13 @@ impl Issuing {
 
     /// One connection, if there is one to be had.
     pub(crate) async fn try_connect(&self, bundle: &Bundle) -> Result<Client> {
-        let shown = Arc::new(Mutex::new(Vec::new()));
-        let (to, seen) = (self.address, Arc::clone(&shown));
-        let tls = TlsConnector::from(Arc::new(config()?));
-        let connector = tower::service_fn(move |_: http::Uri| {
-            let (seen, tls) = (Arc::clone(&seen), tls.clone());
-            async move {
-                let stream = TcpStream::connect(to).await?;
-                stream.set_nodelay(true)?;
-                let name = ServerName::try_from(TRUST_DOMAIN).map_err(std::io::Error::other)?;
-                let stream = tls.connect(name, stream).await?;
-                let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-                if let Ok(mut seen) = seen.lock() {
-                    *seen = chain.iter().map(|it| it.to_vec()).collect();
-                }
-                Ok::<_, std::io::Error>(TokioIo::new(stream))
-            }
-        });
-        let channel: Channel = Endpoint::from_shared(format!("http://{to}"))?
+        let server = Unverified::http2(&self.address.to_string(), TRUST_DOMAIN)?;
+        let dial = server.clone();
+        let connector = tower::service_fn(move |_: http::Uri| dial.clone().connect());
+        let channel: Channel = Endpoint::from_shared(format!("http://{}", self.address))?
             .connect_with_connector(connector)
             .await?;
-        let chain = shown.lock().map(|it| it.clone()).unwrap_or_default();
-        let svid = verify_svid(&chain, bundle, now())?;
+        let svid = verify_svid(&server.shown(), bundle, now())?;
         let issuer = format!("spiffe://{TRUST_DOMAIN}/countersign/issuer");
         ensure!(svid.spiffe_id == issuer, "it is {}", svid.spiffe_id);
         Ok(Client::new(channel))
@@ -177,58 +154,4 @@ pub(crate) async fn published_bundle(bed: &Bed) -> Result<Bundle> {
     let map: Value = bed.api().fetch(&path).await?;
     let json = map.pointer("/data/bundle.json").and_then(Value::as_str);
     Ok(Bundle::from_spiffe_json(json.context("no bundle")?)?)
-}
-
-fn config() -> Result<ClientConfig> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&TLS13])?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(config)
-}
-
-/// Who it is is looked at after the handshake: nothing was sent before.
-#[derive(Debug)]
-struct Anybody;
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("it speaks TLS 1.3".to_owned()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &aws_lc_rs::default_provider().signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let provider = aws_lc_rs::default_provider();
-        provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }
