@@ -28,6 +28,7 @@ mod postgres;
 pub(crate) mod record;
 mod restored;
 mod rotation;
+mod set_back;
 mod sightings;
 mod signed;
 mod silence;
