@@ -1,6 +1,7 @@
 //! The audit log as passes use it: what grants waits for its record, what ends never does.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info};
 
 use crate::context::Context;
+use crate::delegation::{self, Delegations};
 use crate::follow;
-use crate::identity::Refusal;
+use crate::identity::{self, Identities, Refusal};
 use crate::retired::{Before, Retired};
 
 /// A record takes a few milliseconds. While one takes longer than this, further grants are refused
@@ -37,7 +39,15 @@ pub(crate) struct Audit {
     refused: AtomicBool,
     /// It is known how far the chains had come, by what is published.
     recalled: AtomicBool,
-    retired: Retired,
+    identities: Retired<identity::Object>,
+    delegations: Retired<delegation::Object>,
+}
+
+/// Which of the objects that are granted something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    Identity,
+    Delegation,
 }
 
 /// One who waits for a record.
@@ -55,7 +65,12 @@ impl Drop for Place<'_> {
 
 impl Audit {
     /// `workers` is how many passes go on at once.
-    pub(crate) fn new(log: Log, workers: usize) -> Self {
+    pub(crate) fn new(
+        log: Log,
+        workers: usize,
+        identities: &Identities,
+        delegations: &Delegations,
+    ) -> Self {
         Self {
             log,
             places: Semaphore::new(workers.saturating_mul(3).div_ceil(4).max(1)),
@@ -63,7 +78,8 @@ impl Audit {
             next: AtomicU64::new(0),
             refused: AtomicBool::new(false),
             recalled: AtomicBool::new(false),
-            retired: Retired::default(),
+            identities: Retired::new(Arc::clone(identities.seen())),
+            delegations: Retired::new(Arc::clone(delegations.objects.seen())),
         }
     }
 
@@ -78,20 +94,20 @@ impl Audit {
     }
 
     /// Records what is about to be granted. Without its record nothing is.
-    pub(crate) async fn granting(&self, entry: Entry) -> Result<(), Refusal> {
-        let recorded = self.record(entry).await;
+    pub(crate) async fn granting(&self, of: Of, entry: Entry) -> Result<(), Refusal> {
+        let recorded = self.record(of, entry).await;
         recorded.map_err(|why| {
             self.refused.store(true, Ordering::Release);
             unavailable(&why)
         })
     }
 
-    async fn record(&self, entry: Entry) -> Result<(), String> {
+    async fn record(&self, of: Of, entry: Entry) -> Result<(), String> {
         self.log.health()?;
         if !self.is_recalled() {
             return Err("the published checkpoints have not been read yet".to_owned());
         }
-        if self.retired.before(&entry.object.uid) != Before::NotEnded {
+        if self.told(of, &entry.object.uid) != Before::NotEnded {
             return Err("whether it ended before is being looked up".to_owned());
         }
         let slow = || "the audit log is slow".to_owned();
@@ -129,18 +145,32 @@ impl Audit {
 
     /// What the log tells of the end of the object with this UID. While the log can't be read, passes
     /// go on as if it told of none, and say that: nothing is granted then.
-    pub(crate) fn before(&self, uid: &str) -> Before {
-        match self.retired.before(uid) {
-            Before::NotKnown if self.log.health().is_err() || self.retired.is_failing() => {
-                Before::NotEnded
-            }
+    pub(crate) fn before(&self, of: Of, uid: &str) -> Before {
+        let failing = || match of {
+            Of::Identity => self.identities.is_failing(),
+            Of::Delegation => self.delegations.is_failing(),
+        };
+        match self.told(of, uid) {
+            Before::NotKnown if self.log.health().is_err() || failing() => Before::NotEnded,
             before => before,
         }
     }
 
-    /// What the log tells of ends.
-    pub(crate) fn retired(&self) -> &Retired {
-        &self.retired
+    fn told(&self, of: Of, uid: &str) -> Before {
+        match of {
+            Of::Identity => self.identities.before(uid),
+            Of::Delegation => self.delegations.before(uid),
+        }
+    }
+
+    /// What the log tells of the ends of identities.
+    pub(crate) fn identities(&self) -> &Retired<identity::Object> {
+        &self.identities
+    }
+
+    /// What the log tells of the ends of delegations.
+    pub(crate) fn delegations(&self) -> &Retired<delegation::Object> {
+        &self.delegations
     }
 
     /// The log itself.

@@ -257,9 +257,13 @@ fn secrets(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor) {
             let reduce = |secret| Held::of(&secret);
             let config = config(&c).labels(UID_LABEL);
             let listed = async {
-                store.wait_synced().await;
+                let mut listing = store.wait_listed(None).await;
                 // Who waited for the list, or for the right to it, looks again.
                 everything(&c);
+                loop {
+                    listing = store.wait_listed(listing).await;
+                    c.secrets.forget_written(namespace.as_deref());
+                }
             };
             let watch = watch_into(
                 "secrets",
@@ -270,7 +274,7 @@ fn secrets(ctx: &Arc<Context>, metrics: &WatchMetrics, to: &mut Supervisor) {
                 changed,
                 metrics,
             );
-            futures::join!(watch, listed)
+            futures::join!(watch, listed).0
         });
     }
 }

@@ -43,7 +43,6 @@ mod task;
 mod task_kind;
 mod trust_domain;
 mod uid;
-mod version;
 mod witness;
 mod write;
 

@@ -4,10 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use countersign_runtime::{ObjectKey, Store};
+use countersign_runtime::{ObjectKey, Store, version};
 use parking_lot::Mutex;
-
-use crate::version;
 
 /// An object in one version.
 pub(crate) trait Versioned: Send + Sync {
@@ -62,6 +60,12 @@ impl<T: Versioned> Newest<T> {
             written.insert(key.clone(), Arc::clone(&object));
         }
         object
+    }
+
+    /// Everything was listed again: what we wrote before is in that listing, or it is gone, as where
+    /// etcd was set back to an older copy and versions with it.
+    pub(crate) fn forget_written(&self) {
+        self.written.lock().clear();
     }
 
     /// The watch brought something. Is it news, or what we wrote ourselves?

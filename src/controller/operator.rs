@@ -149,15 +149,16 @@ pub async fn run(
     let publisher = bind(settings.publish).await?;
     let log = Log::new(log_settings(&settings))?; // what ends doesn't wait for its store
     ensure_namespace(&clients, &settings.namespace).await?;
-    let audit = Audit::new(log.clone(), settings.workers);
     let ctx = context(
         &settings,
         clients,
         &leadership,
         metrics,
         &watch_metrics,
-        audit,
+        log.clone(),
     );
+    let c = Arc::downgrade(&ctx);
+    leadership.vouch(move || c.upgrade().is_some_and(|it| retired::settled(&it)));
     log.set_signer(Arc::new(Checkpoints::new(&ctx)));
     log.set_verifier(Arc::new(Trusted::new(&ctx)));
     ctx.skew.compare(&ctx.clients.reads, &ctx.clock).await;
@@ -278,8 +279,10 @@ fn context(
     leadership: &Leadership,
     metrics: Metrics,
     watch_metrics: &WatchMetrics,
-    audit: Audit,
+    log: Log,
 ) -> Arc<Context> {
+    let (identities, delegations) = (Identities::default(), Delegations::default());
+    let audit = Audit::new(log, settings.workers, &identities, &delegations);
     let kinds = Arc::new(Kinds::compiled_in());
     let index = Arc::new(Index::default());
     Arc::new_cyclic(|ctx: &std::sync::Weak<Context>| {
@@ -314,8 +317,8 @@ fn context(
             watch_seconds: settings.watch_seconds,
             revocation_seconds: settings.revocation_seconds,
             audit,
-            identities: Identities::default(),
-            delegations: Delegations::default(),
+            identities,
+            delegations,
             revocations: Revocations::default(),
             lists: Lists::default(),
             index,
@@ -378,7 +381,7 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
             warn!("some trust domains are not there yet; looking at identities all the same");
         }
         // A moment, so that nothing is refused for it; no end waits longer.
-        let (recalled, looked_up) = futures::join!(
+        let (recalled, _) = futures::join!(
             timeout(RECALL_BOUND, crate::checkpoint::recall_first(&ctx)),
             timeout(RECALL_BOUND, retired::look_up(&ctx)),
         );
@@ -396,11 +399,10 @@ async fn lead(ctx: Arc<Context>, leadership: Leadership, workers: usize) {
             if recalled.is_err() {
                 crate::checkpoint::recall_first(&c).await;
             }
-            if looked_up.is_err() {
-                retired::look_up(&c).await;
-            }
             std::future::pending().await // a member who ends ends the process
         });
+        let c = Arc::clone(&ctx);
+        team.spawn(async move { retired::follow(&c).await });
         tokio::select! {
             () = lost => warn!("lost the lease: nothing is written any more"),
             ended = team.join_next() => {

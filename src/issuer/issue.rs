@@ -191,7 +191,10 @@ impl Desk {
                     .to_owned()
             }
             Freshness::Fresh => return Ok(()),
-            Freshness::NotReady => "not everything is known yet: ask again".to_owned(),
+            Freshness::NotReady => {
+                "not everything is known yet, or the operator hasn't looked at it: ask again"
+                    .to_owned()
+            }
             Freshness::Stale(age) => format!(
                 "nothing was heard of the operator or the API server for {} s",
                 age.as_secs()

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tracing::info;
 
 use crate::chain::Chains;
-use crate::feed::{Feed, Freshness, Watching};
+use crate::feed::{Feed, Watching};
 use crate::issue::Desk;
 use crate::metrics::Metrics;
 use crate::oidc;
@@ -161,7 +161,7 @@ fn health(feed: Arc<Feed>, keys: Arc<Keys>, own: Arc<Own>, registry: Registry) -
             "not all objects have been listed yet"
         } else if !keys.there() {
             "the cluster's keys for tokens were not read yet"
-        } else if feed.freshness() == Freshness::NotReady {
+        } else if !feed.was_fresh() {
             "the operator's lease was not seen to be renewed yet"
         } else if !own.all_there(&feed) {
             "a trust domain's certificate is not there yet"

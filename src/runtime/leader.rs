@@ -14,7 +14,7 @@
 
 mod election;
 mod hold;
-mod lease;
+pub(crate) mod lease;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -90,6 +90,12 @@ impl Leadership {
             hold: Arc::new(hold),
             election: None,
         }
+    }
+
+    /// Asks `caught_up` at each renewal, and has the lease say whether its holder has looked at all
+    /// that is there: see [`Heartbeat`](crate::Heartbeat). It must be quick.
+    pub fn vouch(&self, caught_up: impl Fn() -> bool + Send + Sync + 'static) {
+        self.hold.vouch(caught_up);
     }
 
     /// Shows in `registry` whether this process leads, as the gauge `leader`.

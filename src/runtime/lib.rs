@@ -28,6 +28,7 @@ mod progress;
 mod queue;
 mod store;
 mod supervisor;
+pub mod version;
 mod watch;
 mod watch_metrics;
 

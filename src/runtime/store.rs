@@ -39,7 +39,14 @@ pub struct Trouble {
 pub struct Store<V> {
     entries: RwLock<HashMap<ObjectKey, Entry<V>>>,
     trouble: RwLock<Option<Trouble>>,
-    synced: watch::Sender<bool>,
+    listings: watch::Sender<Listings>,
+}
+
+/// The numbers of the last listing that began, and of the last that ended; 0 for none.
+#[derive(Debug, Clone, Copy, Default)]
+struct Listings {
+    begun: u64,
+    ended: u64,
 }
 
 #[derive(Debug)]
@@ -86,7 +93,7 @@ impl<V> Default for Store<V> {
         Self {
             entries: RwLock::default(),
             trouble: RwLock::default(),
-            synced: watch::Sender::new(false),
+            listings: watch::Sender::default(),
         }
     }
 }
@@ -137,18 +144,37 @@ impl<V> Store<V> {
     /// Whether the store was complete at least once: all objects were listed. It stays so during
     /// later listings and troubles.
     pub fn synced(&self) -> bool {
-        *self.synced.borrow()
+        self.listings.borrow().ended > 0
     }
 
     /// Waits until [`Store::synced`].
     pub async fn wait_synced(&self) {
-        let mut synced = self.synced.subscribe();
-        let _gone = synced.wait_for(|synced| *synced).await; // the sender is in `self`
+        self.wait_listed(None).await;
+    }
+
+    /// The number of the listing that this store goes back to; `None` while objects are listed or are
+    /// to be, for the first time or again. What a listing brings may be of another time than what was known
+    /// before, an earlier one where etcd was restored; what the watch brings after it is newer.
+    pub fn listing(&self) -> Option<u64> {
+        self.listings.borrow().complete()
+    }
+
+    /// Waits for a complete [listing](Store::listing) that isn't `known`.
+    pub async fn wait_listed(&self, known: Option<u64>) -> Option<u64> {
+        let mut listings = self.listings.subscribe();
+        let other = |it: &Listings| it.complete().is_some_and(|it| Some(it) != known);
+        let listed = listings.wait_for(other).await;
+        listed.ok()?.complete() // the sender is in `self`
     }
 
     /// The watch's last error, unless something succeeded since.
     pub fn trouble(&self) -> Option<Trouble> {
         self.trouble.read().clone()
+    }
+
+    /// The listing with this number begins, or will.
+    pub(crate) fn begin(&self, listing: u64) {
+        self.listings.send_modify(|it| it.begun = listing);
     }
 
     /// Sets or removes an object, which the listing with this number has, and returns what was
@@ -180,7 +206,7 @@ impl<V> Store<V> {
         let gone = entries.extract_if(|_, entry| entry.listing != listing);
         let gone = gone.map(|(key, entry)| (key, entry.value)).collect();
         drop(entries);
-        self.synced.send_replace(true);
+        self.listings.send_modify(|it| it.ended = listing);
         gone
     }
 
@@ -206,6 +232,12 @@ impl<V> Store<V> {
     }
 }
 
+impl Listings {
+    fn complete(self) -> Option<u64> {
+        (self.begun == self.ended && self.ended > 0).then_some(self.ended)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,14 +259,17 @@ mod tests {
         for name in ["a", "b"] {
             store.set(&key(name), Some(Arc::new(1)), 1);
         }
-        assert!(!store.synced());
+        store.begin(1);
+        assert_eq!((store.synced(), store.listing()), (false, None));
         assert_eq!(store.sweep(1), []);
-        assert!(store.synced());
+        assert_eq!((store.synced(), store.listing()), (true, Some(1)));
+        store.begin(2);
+        assert_eq!((store.synced(), store.listing()), (true, None));
         store.mark(&key("b"), 2);
         store.set(&key("c"), Some(Arc::new(2)), 2);
         assert_eq!(store.len(), 3);
         assert_eq!(store.sweep(2), [(key("a"), Arc::new(1))]);
-        assert_eq!(store.len(), 2);
+        assert_eq!((store.len(), store.listing()), (2, Some(2)));
         assert_eq!(store.get(&key("a")), None);
         assert_eq!(store.get(&key("c")).as_deref(), Some(&2));
     }

@@ -1,12 +1,18 @@
 //! Keeps a store like the API server: lists, then watches, for ever.
 //!
 //! ```text
-//!        ┌─────── 410: too old, or unknown; it hung ────────┐
-//!        ▼                                                  │
+//!        ┌── 410: too old, or unknown; it hung; the server was away ──┐
+//!        ▼                                                            │
 //!  list, page by page ──▶ sweep, synced ──▶ watch from the version listed ──▶ end of the watch
 //!        ▲                                  ▲                                      │
 //!        └─ error: backoff                  └────────── from the version seen ─────┘
 //! ```
+//!
+//! **etcd may be set back** to an older copy, with the API servers stopped meanwhile. Its revisions
+//! then go back too, and a watch from a version that is yet to come is not refused but silent, all
+//! changes up to that version included (1.37). So a watch that couldn't be opened again at once is
+//! listed anew. Where the restore raised the revisions (`--bump-revision --mark-compacted`) it is
+//! answered 410, and listed as well.
 //!
 //! **Why not kube's watcher** (5.0). It says nothing when a watch is opened again or a bookmark
 //! comes, so after an error an idle kind would look troubled until its next change; a watch that
@@ -74,6 +80,9 @@ where
             Some(version) => session.watch(version, &mut follow).await,
         };
         version = step.version;
+        if version.is_none() {
+            follow.outdated();
+        }
         if step.progress {
             backoff.reset();
         }

@@ -370,12 +370,16 @@ impl ControlPlane {
         entries.collect()
     }
 
-    /// One call of etcd's JSON gateway.
     async fn etcd(&self, path: &str, body: Value) -> Result<Value> {
+        Ok(serde_json::from_str(&self.etcd_text(path, body).await?)?)
+    }
+
+    /// One call of etcd's JSON gateway.
+    pub(crate) async fn etcd_text(&self, path: &str, body: Value) -> Result<String> {
         let url = format!("http://127.0.0.1:{}", self.layout.etcd_port());
         let etcd = kube::Client::try_from(kube::Config::new(url.parse()?))?;
         let request = Request::post(path).body(serde_json::to_vec(&body)?)?;
-        Ok(etcd.request::<Value>(request).await?)
+        Ok(etcd.request_text(request).await?)
     }
 
     /// Has the watchdog end one more process if this one dies before its time; `None` takes all of

@@ -152,14 +152,22 @@ impl Layout {
             flag("listen-client-urls", &client),
             flag("advertise-client-urls", &client),
             flag("listen-peer-urls", &peer),
-            flag("initial-advertise-peer-urls", &peer),
-            flag("initial-cluster", format!("default={peer}")),
             flag("log-level", "warn"),
         ];
+        args.extend(self.etcd_membership());
         if !self.options.durable {
             args.push("--unsafe-no-fsync".to_owned());
         }
         self.program("etcd", "etcd", args)
+    }
+
+    /// The flags that say which cluster etcd is: the same where its data is restored.
+    pub(crate) fn etcd_membership(&self) -> [String; 2] {
+        let peer = format!("http://127.0.0.1:{}", self.etcd_peer_port);
+        [
+            flag("initial-advertise-peer-urls", &peer),
+            flag("initial-cluster", format!("default={peer}")),
+        ]
     }
 
     /// An API server on `port`; `name` tells several of them apart.

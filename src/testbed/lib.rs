@@ -50,6 +50,7 @@ mod control_plane;
 mod envoy;
 mod envoy_binary;
 mod envoy_bootstrap;
+mod etcd_snapshot;
 mod go_build;
 mod keycloak;
 mod keycloak_distribution;
@@ -70,6 +71,7 @@ pub use envoy::{
     program as envoy_program,
 };
 pub use envoy_binary::ENVOY_VERSION;
+pub use etcd_snapshot::Revisions;
 pub use keycloak::{Keycloak, KeycloakAnswer};
 pub use keycloak_distribution::KEYCLOAK_VERSION;
 pub use node::{Image, NODE_NAME, NodePrograms, node_obstacle};

@@ -15,6 +15,7 @@ use super::observed::Observed;
 use super::plan::{Plan, Status};
 use super::store::Object;
 use super::{parse, record};
+use crate::audit::Of;
 use crate::context::Context;
 use crate::identity::{PassError, Refusal};
 
@@ -75,7 +76,7 @@ pub(crate) async fn execute(
                 ),
             }));
         }
-        if let Err(why) = ctx.audit.granting(record).await {
+        if let Err(why) = ctx.audit.granting(Of::Delegation, record).await {
             return Ok(Step::Refused(why));
         }
         status.digest = Some(*own.digest());

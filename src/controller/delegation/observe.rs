@@ -18,6 +18,7 @@ use super::observed::{
 };
 use super::standing::standing;
 use super::{parse, signed};
+use crate::audit::Of;
 use crate::context::Context;
 use crate::identity::{Admits, OwnerState, Refusal, Stage};
 use crate::owner::Owner;
@@ -76,7 +77,7 @@ pub(crate) async fn observe(ctx: &Context, object: &api::Delegation) -> kube::Re
         closed: ctx
             .installation
             .closed(delegation.created, recorded.granted),
-        before: ctx.audit.before(&delegation.uid),
+        before: ctx.audit.before(Of::Delegation, &delegation.uid),
         clock_off: ctx.skew.off(),
         delegation,
         recorded,

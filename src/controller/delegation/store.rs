@@ -17,6 +17,8 @@ use tracing::error;
 use crate::condition::is_true;
 use crate::index::Multi;
 use crate::newest::{Newest, Versioned};
+use crate::retired::Mortal;
+use crate::uid::Uid;
 
 /// A delegation, packed as JSON, and what is asked of it often. Equal when it is the same version.
 #[derive(Debug, Clone)]
@@ -121,6 +123,13 @@ impl PartialEq for Object {
 impl Versioned for Object {
     fn version(&self) -> &str {
         &self.version
+    }
+}
+
+impl Mortal for Object {
+    fn living(&self) -> Option<Uid> {
+        let over = self.facts.completed.is_some();
+        (!over).then(|| Uid::from(&*self.facts.uid))
     }
 }
 

@@ -19,6 +19,7 @@ use super::observed::{
 use super::plan::{Credential, Issue, Plan, Status};
 use super::store::Object;
 use super::{delivery, parse, plan, record};
+use crate::audit::Of;
 use crate::context::Context;
 use crate::revocation::Issued;
 use crate::trust_domain::Signing;
@@ -147,7 +148,8 @@ async fn issue(
         Err(why) => return Ok(Step::Refused(crate::trust_domain::refusal(&why))),
     };
     // A crash from here on leaves a record of something that nobody holds.
-    if let Err(why) = ctx.audit.granting(record::issued(seen, order, &leaf)).await {
+    let record = record::issued(seen, order, &leaf);
+    if let Err(why) = ctx.audit.granting(Of::Identity, record).await {
         return Ok(Step::Refused(why));
     }
     ctx.revocations.issued(

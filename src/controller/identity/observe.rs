@@ -10,6 +10,7 @@ use super::observed::{
     OwnerSeen, OwnerState, Recorded, Refusal, TaskSeen, TaskState,
 };
 use super::{parse, plan};
+use crate::audit::Of;
 use crate::context::Context;
 use crate::secret::Held;
 
@@ -57,7 +58,7 @@ pub(crate) async fn observe(
         domain,
         risk,
         closed: ctx.installation.closed(identity.created, issued),
-        before: ctx.audit.before(&identity.uid),
+        before: ctx.audit.before(Of::Identity, &identity.uid),
         clock_off: ctx.skew.off(),
         identity,
         recorded,

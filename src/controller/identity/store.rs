@@ -10,6 +10,7 @@ use super::stage::Stage;
 use crate::condition;
 use crate::index::Links;
 use crate::newest::{Newest, Versioned};
+use crate::retired::Mortal;
 use crate::task::KindKey;
 use crate::uid::Uid;
 
@@ -39,6 +40,12 @@ pub(crate) type Identities = Newest<Object>;
 impl Versioned for Object {
     fn version(&self) -> &str {
         &self.version
+    }
+}
+
+impl Mortal for Object {
+    fn living(&self) -> Option<Uid> {
+        (self.stage != Stage::Over).then(|| self.uid.clone())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use countersign_runtime::{ObjectKey, Store};
+use countersign_runtime::{ObjectKey, Store, version};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use kube::api::PartialObjectMeta;
@@ -12,7 +12,6 @@ use parking_lot::Mutex;
 use super::{IDENTITY_ANNOTATION, UID_LABEL};
 use crate::identity::SecretVersion;
 use crate::uid::Uid;
-use crate::version;
 
 /// A Secret with our label.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +149,13 @@ impl Secrets {
         } else {
             written.remove(key);
         }
+    }
+
+    /// A namespace's Secrets, or all of them, were listed again: what we wrote before is in that
+    /// listing, or it is gone with the etcd that it was written to.
+    pub(crate) fn forget_written(&self, namespace: Option<&str>) {
+        let mut written = self.written.lock();
+        written.retain(|key, _| namespace.is_some_and(|it| it != key.namespace()));
     }
 
     fn seen(&self, key: &ObjectKey) -> Option<Arc<Held>> {

@@ -70,6 +70,9 @@ pub(crate) struct Feed {
     told: Told,
     domains: Domains,
     freshness: RwLock<Freshness>,
+    /// The listing of identities that the operator has looked at since. One may show what has ended
+    /// as if it hadn't, where etcd was set back: the operator ends that again, by the audit log.
+    vouched: RwLock<Option<u64>>,
     skew: skew::Skew,
     changes: watch::Sender<u64>,
 }
@@ -91,6 +94,7 @@ impl Feed {
             told: Told::default(),
             domains: Domains::default(),
             freshness: RwLock::new(Freshness::NotReady),
+            vouched: RwLock::new(None),
             skew: skew::Skew::default(),
             changes: watch::Sender::new(0),
         }
@@ -131,7 +135,16 @@ impl Feed {
 
     /// May what is known be relied upon?
     pub(crate) fn freshness(&self) -> Freshness {
+        let listing = self.identities.listing();
+        if listing.is_none() || listing != *self.vouched.read() {
+            return Freshness::NotReady;
+        }
         *self.freshness.read()
+    }
+
+    /// Could it be relied upon at least once?
+    pub(crate) fn was_fresh(&self) -> bool {
+        self.vouched.read().is_some() && *self.freshness.read() != Freshness::NotReady
     }
 
     /// Is this machine's clock too far from the API server's?
@@ -319,11 +332,14 @@ impl Feed {
         }
         let bound = settings.stale_after;
         let watch_bound = Duration::from_secs(settings.seconds.into()).mul_f64(WATCH_BOUND);
+        let mut listed = None;
         loop {
             let before = self.freshness();
+            self.vouch(heartbeat, &mut listed);
             let failing = self.failing();
             let now = heartbeat.freshness(progress, failing, bound, watch_bound.max(bound));
-            match (before, now) {
+            *self.freshness.write() = now;
+            match (before, self.freshness()) {
                 (Freshness::Fresh, Freshness::Stale(age)) => {
                     warn!(
                         ?age,
@@ -335,8 +351,22 @@ impl Feed {
                 }
                 _ => {}
             }
-            *self.freshness.write() = now;
             sleep(EVERY).await;
+        }
+    }
+
+    /// Relies on a listing once the operator has said, after it, that it looked at what is there.
+    /// `listed` is the last one, and when it was there.
+    fn vouch(&self, heartbeat: &Heartbeat, listed: &mut Option<(u64, Instant)>) {
+        let Some(listing) = self.identities.listing() else {
+            return;
+        };
+        let (_, since) = *match listed {
+            Some(known) if known.0 == listing => known,
+            other => other.insert((listing, Instant::now())),
+        };
+        if heartbeat.caught_up_since(since) {
+            *self.vouched.write() = Some(listing);
         }
     }
 

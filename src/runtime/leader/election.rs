@@ -15,6 +15,7 @@ use super::hold::Hold;
 use super::lease::{self, LEASE, duration, held, holder};
 use crate::client::{WriteError, is_already_exists, is_conflict, within};
 use crate::clock::Clock;
+use crate::version;
 
 /// The leader's time between two renewals: four can fail before it stops.
 const RENEW: Duration = Duration::from_secs(2);
@@ -47,6 +48,8 @@ struct Seen {
     lease: Lease,
     /// When its present version was first seen.
     since: Instant,
+    /// It is older than what was seen before: etcd was set back.
+    went_back: bool,
 }
 
 impl Election {
@@ -140,7 +143,8 @@ impl Election {
         before: Option<&Lease>,
         seen: &mut Option<Seen>,
     ) -> Result<Duration, WriteError> {
-        let lease = held(before, &self.candidate, Clock::system().now());
+        let caught_up = self.hold.caught_up();
+        let lease = held(before, &self.candidate, caught_up, Clock::system().now());
         let params = PostParams::default();
         let sent = Instant::now();
         let written = match before {
@@ -173,12 +177,14 @@ impl Election {
     }
 
     /// How long to wait until the next look; `None` if the lease may be taken: it is ours, or
-    /// nobody's, or its holder gave no sign of life for its duration.
+    /// nobody's, or its holder gave no sign of life for its duration. One that was ours in an etcd of
+    /// before is not ours now: whoever led until the end may go on for the rest of its permit.
     fn blocked(&self, known: &Seen) -> Option<Duration> {
         let holder = holder(&known.lease)?;
+        let ours = holder == self.candidate.identity && !known.went_back;
         let expiry = known.since + duration(&known.lease);
         let left = expiry.saturating_duration_since(Instant::now());
-        (holder != self.candidate.identity && !left.is_zero()).then(|| LOOK.min(left))
+        (!ours && !left.is_zero()).then(|| LOOK.min(left))
     }
 
     fn is_ours(&self, lease: &Lease) -> bool {
@@ -199,10 +205,51 @@ impl Election {
 
 /// Notes what was read. Any change of the lease counts as a sign of life of its holder.
 fn note(seen: &mut Option<Seen>, lease: Lease) -> &Seen {
-    let version = |lease: &Lease| lease.metadata.resource_version.clone();
-    let since = match seen {
-        Some(seen) if version(&seen.lease) == version(&lease) => seen.since,
-        _ => Instant::now(),
+    let of = |lease: &Lease| lease.metadata.resource_version.clone().unwrap_or_default();
+    let (since, went_back) = match seen {
+        Some(seen) if of(&seen.lease) == of(&lease) => (seen.since, seen.went_back),
+        Some(seen) => {
+            let went_back = version::newer(&of(&seen.lease), &of(&lease));
+            (Instant::now(), went_back)
+        }
+        None => (Instant::now(), false),
     };
-    seen.insert(Seen { lease, since })
+    seen.insert(Seen {
+        lease,
+        since,
+        went_back,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease(version: &str, holder: &Candidate) -> Lease {
+        let mut lease = held(None, holder, true, jiff::Timestamp::UNIX_EPOCH);
+        lease.metadata.resource_version = Some(version.to_owned());
+        lease
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_is_ours_again_since_etcd_was_set_back_is_waited_for() {
+        let [ours, theirs] = [(); 2].map(|()| Candidate::new("ns", "lease"));
+        let nowhere = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let leases = Api::namespaced(kube::Client::try_from(nowhere).unwrap(), "ns");
+        let election = Election::new(leases, ours.clone(), Arc::new(Hold::new()));
+        let mut seen = None;
+        note(&mut seen, lease("100", &theirs));
+        let back = note(&mut seen, lease("40", &ours));
+        assert!(election.blocked(back).is_some());
+        tokio::time::advance(LEASE - Duration::from_secs(1)).await;
+        let still = note(&mut seen, lease("40", &ours));
+        assert!(election.blocked(still).is_some());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(election.blocked(seen.as_ref().unwrap()), None);
+        // A write of ours that got through though nobody answered is ours at once.
+        let mut seen = None;
+        note(&mut seen, lease("100", &theirs));
+        let written = note(&mut seen, lease("101", &ours));
+        assert_eq!(election.blocked(written), None);
+    }
 }

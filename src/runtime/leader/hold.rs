@@ -1,16 +1,19 @@
 //! Whether we lead, known to all who ask.
 
+use std::fmt;
+use std::sync::OnceLock;
+
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// What is asked at each write, without waiting for the network.
-#[derive(Debug)]
 pub(super) struct Hold {
     state: Mutex<State>,
     leads: watch::Sender<bool>,
     gauge: Gauge,
+    caught_up: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
 #[derive(Debug, Default)]
@@ -20,17 +23,37 @@ struct State {
     released: bool,
 }
 
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hold")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Hold {
     pub(super) fn new() -> Self {
         Self {
             state: Mutex::default(),
             leads: watch::Sender::new(false),
             gauge: Gauge::default(),
+            caught_up: OnceLock::new(),
         }
     }
 
     pub(super) fn gauge(&self) -> &Gauge {
         &self.gauge
+    }
+
+    /// Who asks first stays.
+    pub(super) fn vouch(&self, caught_up: impl Fn() -> bool + Send + Sync + 'static) {
+        self.caught_up.get_or_init(|| Box::new(caught_up));
+    }
+
+    /// Has whoever acts by this lead looked at all that is there? Nobody who doesn't tell is waited
+    /// for.
+    pub(super) fn caught_up(&self) -> bool {
+        self.caught_up.get().is_none_or(|it| it())
     }
 
     pub(super) fn changes(&self) -> watch::Receiver<bool> {

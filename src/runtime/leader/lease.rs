@@ -13,6 +13,9 @@ use super::Candidate;
 pub(super) const LEASE: Duration = Duration::from_secs(10);
 const LEASE_SECONDS: i32 = 10;
 
+/// On a lease whose holder hasn't looked at everything yet that is there.
+const CATCHING_UP: &str = "countersign.dev/catching-up";
+
 /// Who holds it; `None` if it is released or was never held.
 pub(super) fn holder(lease: &Lease) -> Option<&str> {
     let holder = lease.spec.as_ref()?.holder_identity.as_deref()?;
@@ -32,7 +35,12 @@ pub(super) fn duration(lease: &Lease) -> Duration {
 /// The lease in the candidate's hands. With the resourceVersion of `before`, so that of two who
 /// write the same the API server refuses one. Its times are for people: nothing is decided by
 /// them.
-pub(super) fn held(before: Option<&Lease>, candidate: &Candidate, now: Timestamp) -> Lease {
+pub(super) fn held(
+    before: Option<&Lease>,
+    candidate: &Candidate,
+    caught_up: bool,
+    now: Timestamp,
+) -> Lease {
     let mut lease = before.cloned().unwrap_or_else(|| Lease {
         metadata: ObjectMeta {
             name: Some(candidate.lease.clone()),
@@ -41,6 +49,12 @@ pub(super) fn held(before: Option<&Lease>, candidate: &Candidate, now: Timestamp
         },
         spec: None,
     });
+    let annotations = lease.metadata.annotations.get_or_insert_default();
+    if caught_up {
+        annotations.remove(CATCHING_UP);
+    } else {
+        annotations.insert(CATCHING_UP.to_owned(), "true".to_owned());
+    }
     let ours = holder(&lease) == Some(candidate.identity.as_str());
     let old = lease.spec.take().unwrap_or_default();
     let transitions = old.lease_transitions.unwrap_or(0);
@@ -63,6 +77,12 @@ pub(super) fn held(before: Option<&Lease>, candidate: &Candidate, now: Timestamp
     lease
 }
 
+/// Has its holder looked at everything that is there? So say those too who don't tell.
+pub(crate) fn caught_up(lease: &Lease) -> bool {
+    let annotations = lease.metadata.annotations.as_ref();
+    annotations.is_none_or(|it| !it.contains_key(CATCHING_UP))
+}
+
 /// The lease in nobody's hands.
 pub(super) fn released(before: &Lease, now: Timestamp) -> Lease {
     let mut lease = before.clone();
@@ -81,12 +101,15 @@ mod tests {
     fn a_change_of_hands_is_counted_and_a_renewal_is_not() {
         let [ours, theirs] = [(); 2].map(|()| Candidate::new("ns", "lease"));
         let at = |second| Timestamp::from_second(second).unwrap();
-        let first = held(None, &ours, at(1));
-        let renewed = held(Some(&first), &ours, at(3)).spec.unwrap();
+        let first = held(None, &ours, false, at(1));
+        assert!(!caught_up(&first));
+        let renewed = held(Some(&first), &ours, true, at(3));
+        assert!(caught_up(&renewed));
+        let renewed = renewed.spec.unwrap();
         assert_eq!(renewed.lease_transitions, Some(1));
         assert_eq!(renewed.acquire_time, Some(MicroTime(at(1))));
         assert_eq!(renewed.renew_time, Some(MicroTime(at(3))));
-        let taken = held(Some(&first), &theirs, at(20));
+        let taken = held(Some(&first), &theirs, true, at(20));
         assert_eq!(holder(&taken), Some(theirs.identity.as_str()));
         assert_eq!(taken.spec.as_ref().unwrap().lease_transitions, Some(2));
         assert_eq!(duration(&taken), LEASE);

@@ -65,9 +65,15 @@ where
         }
     }
 
+    /// Everything is to be listed, as soon as that can be.
+    pub(super) fn outdated(&self) {
+        self.store.begin(self.listing + 1);
+    }
+
     /// A listing begins; one that didn't end is void.
     pub(super) fn list_begins(&mut self) {
         self.listing += 1;
+        self.store.begin(self.listing);
         self.counters.listings.inc();
     }
 

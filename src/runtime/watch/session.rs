@@ -203,11 +203,15 @@ impl Step {
 
     /// After a watch's failure: on from `version`, unless the server can't.
     fn interrupted(version: String, progress: bool, failure: Failure) -> Self {
-        // 410: too old. 504: newer than anything the server has, as after a restored backup (or
-        // an overloaded server: then a listing does no harm). 404: the kind is gone, and if it
-        // comes back, nothing of before is in it.
+        // 410: too old. 504: newer than anything the server has (or an overloaded server: then a
+        // listing does no harm). 404: the kind is gone, and if it comes back, nothing of before is
+        // in it.
         let lost = matches!(failure.code, Some(404 | 410 | 504));
-        Self::failed((!lost).then_some(version), progress, failure)
+        // One that brought nothing before it failed, or couldn't be opened: the server was away. It
+        // may have come back with an etcd that was set back, and is silent then until that has
+        // passed `version`, without an error. 429 is a server that is there, and has too much to do.
+        let away = !progress && failure.code != Some(429);
+        Self::failed((!lost && !away).then_some(version), progress, failure)
     }
 }
 

@@ -9,6 +9,7 @@ mod kubelet;
 pub(crate) mod program;
 mod refusing;
 mod rights;
+mod set_back;
 mod tokens;
 mod watching;
 

@@ -27,6 +27,7 @@ mod permission;
 pub(crate) mod record;
 mod restored;
 mod rotation;
+mod set_back;
 mod sightings;
 mod signed;
 mod silence;
