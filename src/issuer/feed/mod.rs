@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_api as api;
+use countersign_lists::{Crls, Lists};
 pub(crate) use countersign_runtime::Freshness;
 use countersign_runtime::{
     Clients, Clock, Heartbeat, ObjectKey, Store, Supervisor, WatchMetrics, WatchProgress,
@@ -69,6 +70,7 @@ pub(crate) struct Feed {
     index: Index,
     told: Told,
     domains: Domains,
+    lists: Option<Arc<Lists>>,
     freshness: RwLock<Freshness>,
     skew: skew::Skew,
     changes: watch::Sender<u64>,
@@ -76,7 +78,12 @@ pub(crate) struct Feed {
 
 impl Feed {
     /// Of the operator in this namespace. Nothing is known before it was [started](Self::start).
-    pub(crate) fn new(clients: Clients, namespace: String, clock: Clock) -> Self {
+    pub(crate) fn new(
+        clients: Clients,
+        namespace: String,
+        clock: Clock,
+        lists: Option<Arc<Lists>>,
+    ) -> Self {
         Self {
             clients,
             namespace,
@@ -90,6 +97,7 @@ impl Feed {
             index: Index::default(),
             told: Told::default(),
             domains: Domains::default(),
+            lists,
             freshness: RwLock::new(Freshness::NotReady),
             skew: skew::Skew::default(),
             changes: watch::Sender::new(0),
@@ -109,6 +117,15 @@ impl Feed {
         self.watch_authorities(settings, to);
         self.watch_signing_keys(settings, to);
         self.watch_bundles(settings, to);
+        if let Some(lists) = self.lists.clone() {
+            let feed = Arc::clone(self);
+            // Nothing waits for them.
+            let read = |_: &str| {};
+            to.spawn(
+                "read revocation lists",
+                lists.run(move || feed.synced(), read),
+            );
+        }
         let feed = Arc::clone(self);
         to.spawn("compare clocks", async move {
             feed.skew.follow(&feed.clients.reads, &feed.clock).await
@@ -150,6 +167,12 @@ impl Feed {
 
     pub(crate) fn domains(&self) -> &Domains {
         &self.domains
+    }
+
+    /// The revocation lists of a trust domain; none where they aren't to be had.
+    pub(crate) fn crls(&self, trust_domain: &str) -> Crls {
+        let lists = self.lists.as_ref();
+        lists.map(|it| it.crls(trust_domain)).unwrap_or_default()
     }
 
     /// Changes with the identities.
@@ -288,6 +311,10 @@ impl Feed {
                 bundle.as_deref(),
             ))
         });
+        if let Some(lists) = &self.lists {
+            let domain = self.domains.get(name);
+            lists.set_domain(name, domain.and_then(|it| it.lists()));
+        }
         self.told.tell_all();
     }
 

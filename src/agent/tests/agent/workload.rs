@@ -79,29 +79,6 @@ async fn a_client_that_comes_before_there_is_an_identity_waits_for_it() {
 }
 
 #[tokio::test]
-async fn revocation_lists_are_handed_on() {
-    let issuer = FakeIssuer::start().await;
-    let pod = Pod::start(&issuer).await;
-    let client = pod.client().await;
-    let mut contexts = client.stream_x509_contexts().await.unwrap();
-    timeout(SOON, contexts.next())
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
-    issuer.inner.crls(vec![b"a list".to_vec()]);
-    issuer
-        .inner
-        .tell(countersign_issuing::State::Active, "Issuable");
-    // The crate reads the certificate and leaves the list; that there is a message is what counts.
-    timeout(SOON, contexts.next())
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
-}
-
-#[tokio::test]
 async fn tokens_are_had_for_an_audience_and_verified() {
     let issuer = FakeIssuer::start().await;
     let pod = Pod::start(&issuer).await;
