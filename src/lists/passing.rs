@@ -9,7 +9,7 @@ use countersign_http::Bytes;
 use jiff::Timestamp;
 use tracing::warn;
 
-/// So much is passed on of one trust domain, some 7,000 entries: it goes to every sidecar, and into
+/// So much is passed on of one trust domain, some 5,000 entries: it goes to every sidecar, and into
 /// messages that few clients read beyond 4 MiB.
 pub const MOST_BYTES: usize = 256 * 1024;
 
