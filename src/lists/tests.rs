@@ -374,7 +374,7 @@ async fn what_is_passed_on_is_the_last_good_list_whatever_comes_later() {
     assert!(bed.passed().await.is_empty(), "nobody serves any");
     let good = bed.crl(&["0a"], 5, now());
     bed.serve(&bed.crl_page(), good.clone());
-    assert_eq!(bed.passed().await, [good.clone()]);
+    assert_eq!(bed.passed().await, vec![good.clone()]);
     let first = bed.lists.crls(DOMAIN);
     let other = Bed::passing_on().await;
     for bad in [
@@ -385,7 +385,7 @@ async fn what_is_passed_on_is_the_last_good_list_whatever_comes_later() {
         b"<html>".to_vec(),
     ] {
         bed.serve(&bed.crl_page(), bad);
-        assert_eq!(bed.passed().await, [good.clone()]);
+        assert_eq!(bed.passed().await, vec![good.clone()]);
         assert!(bed.in_trouble());
     }
     bed.pages.lock().clear();

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::http::uri::PathAndQuery;
-use futures::StreamExt as _;
 use spiffe::{BundleSource as _, TrustDomain, X509SourceBuilder};
 use tokio::time::{Instant, timeout};
 use tonic::{Code, Request};
