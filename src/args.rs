@@ -214,7 +214,7 @@ pub(crate) struct Decide {
 #[command(after_help = "\
 Examples:
   # For sidecars in pods, which show a ServiceAccount token for the audience countersign
-  countersign issue --listen 0.0.0.0:9444
+  countersign issue --listen 0.0.0.0:9444 --lists http://countersign.countersign-system:8081
 
   # And for kubelets, which ask by PodCertificateRequests (Kubernetes 1.37)
   countersign issue --listen 0.0.0.0:9444 --pod-certificates")]
@@ -235,6 +235,11 @@ pub(crate) struct Issue {
     /// plain HTTP, to be put behind an ingress; 'none' for nowhere
     #[arg(long, default_value = "none")]
     pub(crate) oidc_listen: Listen,
+    /// Where an operator serves its signed lists of what was revoked (its --publish-listen), by an http
+    /// URL; may be given several times, for each of its replicas. With it, sidecars get the trust
+    /// domain's CRLs, and hand them on by the Workload API; certificates are issued without it, too
+    #[arg(long = "lists", value_name = "URL")]
+    pub(crate) lists: Vec<String>,
     /// Sign PodCertificateRequests of countersign.dev/agent too, which takes Kubernetes 1.37
     #[arg(long)]
     pub(crate) pod_certificates: bool,

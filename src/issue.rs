@@ -37,6 +37,7 @@ fn settings(arguments: Issue) -> Result<Settings> {
         audience: arguments.audience,
         metrics_listen: arguments.metrics_listen.0,
         oidc_listen: arguments.oidc_listen.0,
+        lists: arguments.lists,
         pod_certificates: arguments.pod_certificates,
         stale_after: Duration::from_secs(arguments.stale_after_seconds.into()),
         max_concurrent: usize::try_from(arguments.max_concurrent)?,

@@ -164,9 +164,11 @@ impl Keeper {
             warn!("the certificate in hand is of an authority that is trusted no more");
             self.ask_soon();
         }
+        let known = self.view.trust.as_deref();
+        let new = Trust::clone(&new).after(known);
         // An answer may have said it already: nobody is told twice.
-        if self.view.trust.as_deref() != Some(&*new) {
-            self.view.trust = Some(new);
+        if known != Some(&new) {
+            self.view.trust = Some(Arc::new(new));
             self.publish();
         }
     }
@@ -245,6 +247,7 @@ impl Keeper {
         );
         // What Watch says comes in its order; an answer may be of another replica.
         let known = self.view.trust.as_deref();
+        let trust = trust.after(known);
         if known.is_none_or(|it| it.sequence <= trust.sequence && *it != trust) {
             let trust = Arc::new(trust);
             self.roots.give(&trust);

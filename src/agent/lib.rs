@@ -21,6 +21,7 @@
 mod backoff;
 mod call;
 mod connect;
+mod crls;
 mod files;
 mod held;
 mod keep;

@@ -23,10 +23,13 @@ pub(crate) type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Sen
 
 type Views = watch::Receiver<Arc<View>>;
 type Make<T> = fn(&Held, &Trust) -> T;
+/// Is the second another than the first, for what is made of it?
+type Differ = fn(&Both, &Both) -> bool;
 
 struct Following<T> {
     views: Views,
     make: Make<T>,
+    differ: Differ,
     /// What was sent last. Their keys live so long.
     sent: Option<Both>,
     patience: Instant,
@@ -34,17 +37,19 @@ struct Following<T> {
     _open: Open,
 }
 
-/// Sends what `make` makes, first and whenever the certificate or the trust is another. Ends with
+/// Sends what `make` makes, first and whenever what it is made of does `differ`. Ends with
 /// PERMISSION_DENIED when the identity is suspended or over, and with UNAVAILABLE when the certificate
 /// ends without another.
 pub(crate) fn follow<T: Send + 'static>(
     views: Views,
     metrics: &Metrics,
     make: Make<T>,
+    differ: Differ,
 ) -> Messages<T> {
     let following = Following {
         views,
         make,
+        differ,
         sent: None,
         patience: Instant::now() + PATIENCE,
         ended: false,
@@ -99,7 +104,7 @@ impl<T> Following<T> {
         loop {
             let view = Arc::clone(&self.views.borrow_and_update());
             match (both(&view)?, &self.sent) {
-                (Some(new), sent) if sent.as_ref().is_none_or(|it| differ(it, &new)) => {
+                (Some(new), sent) if sent.as_ref().is_none_or(|it| (self.differ)(it, &new)) => {
                     let made = (self.make)(&new.0, &new.1);
                     self.sent = Some(new);
                     return Ok(made);
@@ -115,8 +120,19 @@ impl<T> Following<T> {
     }
 }
 
-fn differ(a: &Both, b: &Both) -> bool {
-    !Arc::ptr_eq(&a.0, &b.0) || !Arc::ptr_eq(&a.1, &b.1)
+/// The certificate, or anything that is trusted.
+pub(crate) fn in_anything(a: &Both, b: &Both) -> bool {
+    !Arc::ptr_eq(&a.0, &b.0) || in_trust(a, b)
+}
+
+/// The roots, the revocation lists, or the keys of JWT-SVIDs.
+pub(crate) fn in_trust(a: &Both, b: &Both) -> bool {
+    !Arc::ptr_eq(&a.1, &b.1)
+}
+
+/// The keys of JWT-SVIDs. Revocation lists change often, and are none of theirs who ask for keys.
+pub(crate) fn in_jwt_keys(a: &Both, b: &Both) -> bool {
+    a.1.jwt_keys != b.1.jwt_keys
 }
 
 /// A stream that is counted while it is open.

@@ -47,7 +47,7 @@ impl Told {
         let Some(trust) = message.trust else {
             return Ok(());
         };
-        let trust = Trust::read(trust, domain)?;
+        let trust = Trust::read(trust, domain)?.after(self.trust.as_deref());
         if self.trust.as_deref() != Some(&trust) {
             self.trust = Some(Arc::new(trust));
         }

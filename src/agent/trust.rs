@@ -4,21 +4,23 @@ use countersign_authority::{AuthorityCertificate, Bundle};
 use countersign_issuing as wire;
 use serde_json::{Value, json};
 
+use crate::crls::Crls;
+
 /// Two slots, sixteen retired ones, and twice as many again.
 const MAX_ROOTS: usize = 64;
 
 /// The roots, the keys of JWT-SVIDs and the revocation lists of a trust domain.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trust {
     pub(crate) trust_domain: String,
+    /// The roots, and the authorities below them.
     pub(crate) bundle: Bundle,
     /// The SPIFFE bundle.
     pub(crate) bundle_json: String,
     /// A JWK set of the keys that sign JWT-SVIDs; maybe none.
     pub(crate) jwt_keys: String,
     pub(crate) sequence: i64,
-    /// DER.
-    pub(crate) crls: Vec<Vec<u8>>,
+    pub(crate) crls: Crls,
 }
 
 impl Trust {
@@ -35,14 +37,24 @@ impl Trust {
         let roots = roots.map(|der| AuthorityCertificate::from_der(der));
         let roots = roots.collect::<Result<Vec<_>, _>>();
         let roots = roots.map_err(|why| why.to_string())?;
+        let bundle = Bundle::new(u64::try_from(message.sequence).unwrap_or_default(), roots);
+        let bundle = bundle.with_intermediates(message.intermediates.iter().map(Vec::as_slice));
         Ok(Self {
-            bundle: Bundle::new(u64::try_from(message.sequence).unwrap_or_default(), roots),
+            crls: Crls::read(message.crls, &bundle),
+            bundle,
             jwt_keys: jwt_keys(&message.bundle_json)?,
             bundle_json: message.bundle_json,
             sequence: message.sequence,
-            crls: message.crls,
             trust_domain: message.trust_domain,
         })
+    }
+
+    /// With the revocation lists of what was trusted `before`, where they are newer.
+    pub(crate) fn after(mut self, before: Option<&Self>) -> Self {
+        if let Some(before) = before {
+            self.crls = self.crls.after(&before.crls, &self.bundle);
+        }
+        self
     }
 
     /// `spiffe://example.org`

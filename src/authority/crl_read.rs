@@ -7,7 +7,7 @@ use x509_parser::time::ASN1Time;
 
 use crate::certificate::{may_sign_crls, parse};
 use crate::public_key::{PublicKey, unpadded};
-use crate::{AuthorityCertificate, AuthorityError, verify};
+use crate::{AuthorityCertificate, AuthorityError, AuthorityId, Bundle, verify};
 
 /// The longest list that is read, in bytes: some 300,000 entries.
 const MAX_CRL_BYTES: usize = 16 * 1024 * 1024;
@@ -26,17 +26,30 @@ pub struct VerifiedCrl {
 }
 
 impl VerifiedCrl {
-    /// Reads the DER of a complete list that `authority` signed itself, and verifies it. That the
-    /// authority is one to trust is the caller's to know.
+    /// [`VerifiedCrl::verify`] of a list that counts at `now`.
     ///
     /// # Errors
-    /// It can't be read, is somebody else's, or was to be replaced by `now`; or it has a critical
-    /// extension, such as those that say that it isn't complete.
+    /// As there; or it was to be replaced by `now`.
     pub fn read(
         der: &[u8],
         authority: &AuthorityCertificate,
         now: Timestamp,
     ) -> Result<Self, AuthorityError> {
+        let list = Self::verify(der, authority)?;
+        if list.next_update <= now {
+            let until = list.next_update;
+            return Err(bad(&format!("it was to be replaced by {until}")));
+        }
+        Ok(list)
+    }
+
+    /// Reads the DER of a complete list that `authority` signed itself, and verifies it. That the
+    /// authority is one to trust, and that the list isn't past its time, is the caller's to know.
+    ///
+    /// # Errors
+    /// It can't be read or is somebody else's; or it has a critical extension, such as those that say
+    /// that it isn't complete.
+    pub fn verify(der: &[u8], authority: &AuthorityCertificate) -> Result<Self, AuthorityError> {
         if der.len() > MAX_CRL_BYTES {
             return Err(bad("it has more than 16 MiB"));
         }
@@ -69,9 +82,6 @@ impl VerifiedCrl {
             .ok_or_else(|| bad("it has no number below 2^64"))?;
         let next_update = list.next_update().map(moment);
         let next_update = next_update.ok_or_else(|| bad("it doesn't say how long it counts"))?;
-        if next_update <= now {
-            return Err(bad(&format!("it was to be replaced by {next_update}")));
-        }
         let entries = list.iter_revoked_certificates();
         Ok(Self {
             number,
@@ -81,6 +91,26 @@ impl VerifiedCrl {
                 .map(|it| hex::encode(unpadded(it.raw_serial())))
                 .collect(),
         })
+    }
+}
+
+impl Bundle {
+    /// [`VerifiedCrl::verify`] of a list of whichever of these authorities signed it.
+    ///
+    /// # Errors
+    /// None of them did.
+    pub fn verify_crl(&self, der: &[u8]) -> Result<(AuthorityId, VerifiedCrl), AuthorityError> {
+        let below = self.intermediates();
+        let below = below.filter_map(|it| AuthorityCertificate::from_der(it).ok());
+        let all = self.roots().iter().cloned().chain(below);
+        let mut why = bad("there is no authority");
+        for authority in all {
+            match VerifiedCrl::verify(der, &authority) {
+                Ok(list) => return Ok((authority.id().clone(), list)),
+                Err(not) => why = not,
+            }
+        }
+        Err(why)
     }
 }
 

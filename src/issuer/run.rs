@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_audit::Log;
+use countersign_http::Http;
 use countersign_issuing::IssuerServer;
+use countersign_lists::{Ages, Lists, is_server};
 use countersign_runtime::{
     Candidate, Check, Clients, Health, Leadership, Supervisor, TaskEnded, WatchMetrics,
     WatchProgress,
 };
 use prometheus_client::registry::Registry;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpListener;
 use tracing::info;
 
@@ -44,6 +47,11 @@ pub enum IssueError {
         /// Why.
         source: std::io::Error,
     },
+    /// The URL of an operator's lists.
+    #[error(
+        "--lists: {0:?} is no http URL of a server, such as http://countersign.countersign-system:8081"
+    )]
+    Lists(String),
     /// The audit log's settings can't be.
     #[error("{0}: see --audit and --audit-writer")]
     Audit(#[from] countersign_audit::AuditError),
@@ -61,6 +69,11 @@ pub async fn run(
     settings: Settings,
     stop: impl Future,
 ) -> Result<(), IssueError> {
+    // They are signed: there is nothing to be won by TLS, and no roots to know a server by.
+    let plain = |it: &String| is_server(it) && it.starts_with("http://");
+    if let Some(bad) = settings.lists.iter().find(|it| !plain(it)) {
+        return Err(IssueError::Lists(bad.clone()));
+    }
     let mut registry = Registry::with_prefix("countersign");
     let progress = WatchProgress::new();
     let watch_metrics = WatchMetrics::register(&mut registry);
@@ -80,7 +93,9 @@ pub async fn run(
 
     let mut all = Supervisor::new(GRACE);
     let namespace = settings.namespace.clone();
-    let feed = Arc::new(Feed::new(clients.clone(), namespace.clone(), clock.clone()));
+    let lists = lists(&settings, Ages::register(&mut registry));
+    let feed = Feed::new(clients.clone(), namespace.clone(), clock.clone(), lists);
+    let feed = Arc::new(feed);
     let watching = Watching {
         seconds: settings.watch_seconds,
         stale_after: settings.stale_after,
@@ -134,6 +149,17 @@ pub async fn run(
 async fn bind(address: SocketAddr) -> Result<TcpListener, IssueError> {
     let bound = TcpListener::bind(address).await;
     bound.map_err(|source| IssueError::Listen { address, source })
+}
+
+/// None where no server of lists is named.
+fn lists(settings: &Settings, ages: Ages) -> Option<Arc<Lists>> {
+    let clock = settings.clock.clone();
+    let lists = || {
+        let tls = ClientConfig::builder().with_root_certificates(RootCertStore::empty());
+        let http = Http::new(tls.with_no_client_auth());
+        Lists::to_pass_on(&settings.lists, http, clock, ages)
+    };
+    (!settings.lists.is_empty()).then(|| Arc::new(lists()))
 }
 
 fn log_settings(settings: &Settings) -> countersign_audit::Settings {

@@ -8,6 +8,7 @@ use countersign_issuing::{
     IssueJwtRequest, IssueJwtResponse, IssueX509Request, IssueX509Response, Issuer, Trust,
     WatchRequest, Watching, bearer_of, refusal,
 };
+use countersign_lists::Crls;
 use tokio::time::Instant;
 use tonic::{Code, Request, Status};
 use tracing::debug;
@@ -158,6 +159,7 @@ impl Issuer for Service {
             .await;
         let it = issued.map_err(|why| self.not_issued(CALL, &asker, &why))?;
         self.metrics.issued("X509", started.elapsed());
+        let crls = self.desk.feed().crls(&it.trust_domain);
         let renew = renew_at(it.now, it.not_after, rand::random());
         Ok(IssueX509Response {
             spiffe_id: it.spiffe_id,
@@ -167,7 +169,7 @@ impl Issuer for Service {
             trust: it
                 .trust
                 .as_deref()
-                .map(|trust| trust_of(&it.trust_domain, trust)),
+                .map(|trust| trust_of(&it.trust_domain, trust, &crls)),
             serial_number: it.serial_number,
         })
     }
@@ -229,15 +231,17 @@ pub(crate) fn status(why: &Refused) -> Status {
     refusal(code, why.reason.as_str(), why.message.clone())
 }
 
-/// What is published of a trust domain, as the wire has it.
-pub(crate) fn trust_of(name: &str, trust: &Trusted) -> Trust {
+/// What is published of a trust domain, as the wire has it, and its revocation lists.
+pub(crate) fn trust_of(name: &str, trust: &Trusted, crls: &Crls) -> Trust {
     let roots = trust.bundle.roots().iter();
+    let below = trust.bundle.intermediates();
     Trust {
         trust_domain: name.to_owned(),
         roots: roots.map(|it| it.der().to_vec()).collect(),
         bundle_json: trust.json.clone(),
         sequence: i64::try_from(trust.bundle.sequence).unwrap_or(i64::MAX),
-        crls: Vec::new(),
+        crls: crls.to_vec(),
+        intermediates: below.map(<[u8]>::to_vec).collect(),
     }
 }
 

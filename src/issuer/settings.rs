@@ -19,6 +19,8 @@ pub struct Settings {
     pub metrics_listen: Option<SocketAddr>,
     /// Where discovery documents and keys of trust domains are served, in plain HTTP: for an ingress.
     pub oidc_listen: Option<SocketAddr>,
+    /// Where operators serve their signed lists of what was revoked, by URL; none: sidecars get none.
+    pub lists: Vec<String>,
     /// PodCertificateRequests are answered too.
     pub pod_certificates: bool,
     /// What wasn't heard of for longer counts no more.

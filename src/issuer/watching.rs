@@ -1,10 +1,18 @@
 //! Watch: what is with a pod's identity, now and whenever it changes.
+//!
+//! # Revocation lists
+//! While tasks end, a list changes all the time, and it goes to everybody. So nobody is woken for one: it
+//! goes along when the same would be said again, each stream at its own moment of [`HEARTBEAT`], and what a
+//! client gets is bounded by [`LIST_BYTES_A_SECOND`]. With 10,000 clients that is a thousand lists a second
+//! at most, and 80 MB. A list that was fetched reaches every client within [`HEARTBEAT`], or, if it is longer
+//! than 80 KiB, within the time that its length takes: half a minute for the longest that is passed on.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_authority::AuthorityId;
 use countersign_issuing::{State, WatchResponse, Watching};
+use countersign_lists::Crls;
 use futures::stream::unfold;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -22,6 +30,8 @@ use crate::{Reason, Refused};
 
 /// So often the same is said again, so that a client knows that it is still told.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Of revocation lists, for each client, in the mean.
+const LIST_BYTES_A_SECOND: f64 = 8192.0;
 /// Changes of a namespace come in crowds: those that listen look no more often than this.
 const PACE: Duration = Duration::from_millis(20);
 
@@ -33,6 +43,9 @@ struct Stream {
     /// What was said last, without its trust.
     said: Option<WatchResponse>,
     trust: Option<Arc<Trusted>>,
+    /// The revocation lists that went with it, and when there may be others.
+    crls: Crls,
+    crls_due: Instant,
     /// By whom the client's certificates are signed, as far as is known.
     authority: Option<AuthorityId>,
     /// Since when another signs.
@@ -40,6 +53,7 @@ struct Stream {
     /// It had this one.
     had: bool,
     over: bool,
+    /// When the same is said again.
     heartbeat: Instant,
     looked: Instant,
     _held: Held,
@@ -66,11 +80,14 @@ pub(crate) async fn begin(
         changes,
         said: None,
         trust: None,
+        crls: Crls::default(),
+        crls_due: Instant::now(),
         authority: None,
         rotated: None,
         had: false,
         over: false,
-        heartbeat: Instant::now(),
+        // Clients come in crowds, after an outage: each has a moment of its own from then on.
+        heartbeat: Instant::now() + HEARTBEAT.mul_f64(rand::random_range(0.0..1.0)),
         looked: Instant::now(),
         _held: held,
     };
@@ -99,13 +116,12 @@ impl Stream {
             if self.over || self.asker.expires <= self.desk.clock().now() {
                 return None;
             }
-            let heartbeat = self.heartbeat + HEARTBEAT;
             tokio::select! {
                 _ = self.changes.changed() => {
                     sleep_until(self.looked + PACE).await;
                     self.changes.mark_unchanged();
                 }
-                () = sleep_until(heartbeat) => {}
+                () = sleep_until(self.heartbeat) => {}
             }
             let now = match self.look().await {
                 Ok(now) => now,
@@ -130,16 +146,25 @@ impl Stream {
         };
         let same = self.said.as_ref() == Some(&now.response);
         let moment = Instant::now();
-        if same && same_trust && !now.reissue && moment < self.heartbeat + HEARTBEAT {
+        let again = self.heartbeat <= moment;
+        if same && same_trust && !now.reissue && !again {
             return None;
         }
-        self.heartbeat = moment;
+        if again {
+            self.heartbeat = moment + HEARTBEAT;
+        }
         self.said = Some(now.response.clone());
         let mut response = now.response;
         response.reissue = now.reissue;
-        if !same_trust && let Some((name, trust)) = now.trust {
-            response.trust = Some(trust_of(&name, &trust));
-            self.trust = Some(trust);
+        if let Some((name, trust)) = now.trust {
+            let crls = self.desk.feed().crls(&name);
+            let due = again && self.crls_due <= moment;
+            if !same_trust || (due && crls != self.crls) {
+                response.trust = Some(trust_of(&name, &trust, &crls));
+                self.trust = Some(trust);
+                self.crls_due = moment + time_of(&crls);
+                self.crls = crls;
+            }
         }
         Some(response)
     }
@@ -240,5 +265,28 @@ impl Stream {
             trust: None,
             reissue: false,
         })
+    }
+}
+
+/// How long a client has no others after these.
+fn time_of(crls: &Crls) -> Duration {
+    let bytes: usize = crls.iter().map(|it| it.len()).sum();
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    Duration::from_secs_f64(f64::from(bytes) / LIST_BYTES_A_SECOND)
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_lists::MOST_BYTES;
+
+    use super::*;
+
+    #[test]
+    fn the_longest_lists_come_before_they_are_over() {
+        let crls = |bytes: usize| Crls::new(vec![vec![0; bytes].into()]);
+        assert!(time_of(&crls(700)) < Duration::from_secs(1));
+        let longest = time_of(&crls(MOST_BYTES));
+        // An operator's lists are good for a minute, and half of it is over when they are fetched.
+        assert!(longest <= Duration::from_secs(32), "{longest:?}");
     }
 }

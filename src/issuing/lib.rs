@@ -18,6 +18,7 @@ pub use messages::{
     IssueJwtRequest, IssueJwtResponse, IssueX509Request, IssueX509Response, PROTO, State, Trust,
     WatchRequest, WatchResponse,
 };
+pub use prost::bytes::Bytes;
 pub use refusal::{REASON, bearer_of, put_bearer, reason_of, refusal};
 pub use server::{Issuer, IssuerServer, Watching};
 

@@ -1,6 +1,7 @@
 //! The messages of `countersign.issuing.v1`. [`PROTO`] is their contract; a test holds both together,
 //! so that nobody needs protoc to build this.
 
+use prost::bytes::Bytes;
 use prost::{Enumeration, Message};
 
 /// The contract, for other languages.
@@ -58,9 +59,13 @@ pub struct Trust {
     /// Goes up with each change of it.
     #[prost(int64, tag = "4")]
     pub sequence: i64,
-    /// DER; may be empty.
-    #[prost(bytes = "vec", repeated, tag = "5")]
-    pub crls: Vec<Vec<u8>>,
+    /// Lists of revoked certificates in DER, at most 256 KiB in all: at most one of each authority. May be
+    /// empty, and may be past their time: the endpoint has no later ones then.
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    pub crls: Vec<Bytes>,
+    /// The authorities below the roots, in DER: theirs may be lists, too.
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub intermediates: Vec<Vec<u8>>,
 }
 
 /// `countersign.issuing.v1.IssueJwtRequest`.
@@ -112,7 +117,8 @@ pub struct WatchResponse {
     /// And in a sentence.
     #[prost(string, tag = "4")]
     pub message: String,
-    /// In the first message, and whenever it changed.
+    /// In the first message, and whenever it changed; lists of revoked certificates that changed alone
+    /// wait until it is time to say the same again.
     #[prost(message, optional, tag = "5")]
     pub trust: Option<Trust>,
     /// `ECDSAP256`, `ECDSAP384` or `Ed25519`.

@@ -15,7 +15,7 @@
 //! hold a key of a trust domain.
 
 mod feed;
-mod lists;
+mod listed;
 mod metrics;
 mod point;
 mod record;

@@ -26,19 +26,11 @@ pub(crate) struct Metrics {
     policies: Family<State, Gauge>,
     dropped: Gauge,
     refused: Family<Refused, Counter>,
-    list_age: Family<List, Gauge<f64, AtomicU64>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Refused {
     reason: &'static str,
-}
-
-/// A revocation list: there are few for each trust domain.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct List {
-    pub(crate) trust_domain: String,
-    pub(crate) list: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -62,7 +54,6 @@ impl Metrics {
             policies: Family::default(),
             dropped: Gauge::default(),
             refused: Family::default(),
-            list_age: Family::default(),
         };
         let Self {
             decisions,
@@ -72,7 +63,6 @@ impl Metrics {
             policies,
             dropped,
             refused,
-            list_age,
         } = metrics.clone();
         registry.register("decisions", "Decisions, by outcome and reason", decisions);
         registry.register_with_unit(
@@ -107,12 +97,6 @@ impl Metrics {
             "Requests of callers whose certificate was issued to an agent and doesn't count any more",
             refused,
         );
-        registry.register_with_unit(
-            "revocation_list_age",
-            "Since the operator made the list of what was revoked that is held",
-            Unit::Seconds,
-            list_age,
-        );
         metrics
     }
 
@@ -140,14 +124,6 @@ impl Metrics {
 
     pub(crate) fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&Refused { reason }).inc();
-    }
-
-    pub(crate) fn list_age(&self, list: &List, seconds: f64) {
-        self.list_age.get_or_create(list).set(seconds);
-    }
-
-    pub(crate) fn no_list(&self, list: &List) {
-        self.list_age.remove(list);
     }
 
     pub(crate) fn dropped(&self, count: u64) {

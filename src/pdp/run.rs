@@ -12,13 +12,15 @@ use countersign_authzen::BaseUrl;
 use countersign_decision::{
     DecisionPoint, Engine, Freshness, Signal, SignalInlet, SignalRefused, SignalSink,
 };
+use countersign_http::Http;
+use countersign_lists::{Ages, Lists};
 use countersign_runtime::{
     Check, Clients, Health, Supervisor, TaskEnded, WatchMetrics, WatchProgress,
 };
 use countersign_signals as signals;
 use countersign_signals::{
-    Authorization, BearerToken, Http, KeySource, PeerSettings, PollSettings, Poller, Receiver,
-    Replicas, Secret, Shared, Stream, Verifier,
+    Authorization, BearerToken, KeySource, PeerSettings, PollSettings, Poller, Receiver, Replicas,
+    Secret, Shared, Stream, Verifier,
 };
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
@@ -32,7 +34,7 @@ use tracing::info;
 
 use crate::feed::pods::Pods;
 use crate::feed::{Feed, Stores};
-use crate::lists::Lists;
+use crate::listed::Listed;
 use crate::metrics::Metrics;
 use crate::point::Point;
 use crate::risk::Telling;
@@ -150,7 +152,8 @@ pub async fn run(
 
     let mut all = Supervisor::new(GRACE);
     let rules = Arc::new(ArcSwap::default());
-    let lists = lists(&settings, &http, &engine, &metrics);
+    let ages = Ages::register(&mut registry);
+    let lists = lists(&settings, &http, &engine, ages);
     let feed = Arc::new(Feed {
         engine: Arc::clone(&engine),
         clients: clients.clone(),
@@ -288,15 +291,10 @@ fn write_log(log: &Log, to: &mut Supervisor) {
 }
 
 /// None where no server of lists is named.
-fn lists(
-    settings: &Settings,
-    http: &Http,
-    engine: &Arc<Engine>,
-    metrics: &Metrics,
-) -> Option<Arc<Lists>> {
+fn lists(settings: &Settings, http: &Http, engine: &Arc<Engine>, ages: Ages) -> Option<Arc<Lists>> {
     let (http, clock) = (http.clone(), settings.clock.clone());
-    let world = Arc::clone(engine.world());
-    let lists = || Lists::new(&settings.lists, http, clock, world, metrics.clone());
+    let world = Arc::new(Listed(Arc::clone(engine.world())));
+    let lists = || Lists::to_revoke(&settings.lists, http, clock, ages, world);
     (!settings.lists.is_empty()).then(|| Arc::new(lists()))
 }
 

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::http::Uri;
 use countersign_authzen::BaseUrl;
 use countersign_runtime::Clock;
 
@@ -163,7 +162,11 @@ impl Settings {
         if self.callers.is_empty() && self.tokens.is_empty() {
             return Err(BadSetting::NoCallers);
         }
-        match self.lists.iter().find(|it| !is_server(it)) {
+        match self
+            .lists
+            .iter()
+            .find(|it| !countersign_lists::is_server(it))
+        {
             Some(bad) => Err(BadSetting::Lists(bad.clone())),
             None => Ok(()),
         }
@@ -176,15 +179,6 @@ impl Settings {
         let url = url.unwrap_or_else(|| format!("https://{listen}"));
         Ok(BaseUrl::parse(&url)?)
     }
-}
-
-/// `http(s)://<host>[:<port>][/<path>]`.
-fn is_server(url: &str) -> bool {
-    let Ok(url) = url.parse::<Uri>() else {
-        return false;
-    };
-    let scheme = url.scheme_str();
-    matches!(scheme, Some("http" | "https")) && url.host().is_some() && url.query().is_none()
 }
 
 impl Rights {
@@ -339,24 +333,6 @@ mod tests {
             "spiffe://example.org/a,admin",
         ] {
             assert!(bad.parse::<CallerRule>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn lists_are_served_by_http() {
-        for good in ["http://10.0.0.1:8081", "https://lists.example.org/a/"] {
-            assert!(is_server(good), "{good}");
-        }
-        for bad in [
-            "",
-            "lists",
-            "/lists",
-            "ftp://a",
-            "http://",
-            "http://a?b",
-            "a:1",
-        ] {
-            assert!(!is_server(bad), "{bad}");
         }
     }
 

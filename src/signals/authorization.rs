@@ -5,13 +5,13 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_core::json::Object;
+use countersign_http::{Ask, Http, HttpError};
 use http::Method;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::bearer::Secret;
-use crate::client::{Ask, Http, HttpError};
 
 /// A token is given up so long before its end: a request takes time.
 const SPARE: Duration = Duration::from_secs(15);

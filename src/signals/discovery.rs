@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use countersign_core::json::Object;
+use countersign_http::{Http, HttpError, secure, shown};
 use http::{StatusCode, Uri};
 use serde::Deserialize;
-
-use crate::client::{Http, HttpError, secure};
-use crate::error::shown;
 
 const WELL_KNOWN: &str = "/.well-known/ssf-configuration";
 pub(crate) const WITHIN: Duration = Duration::from_secs(10);

@@ -68,11 +68,3 @@ impl SetError {
         Self::new(SetErrorCode::InvalidKey, description)
     }
 }
-
-/// At most 200 characters of what somebody sent, without control characters, for a message.
-pub(crate) fn shown(text: &str) -> String {
-    text.chars()
-        .map(|it| if it.is_control() { '\u{fffd}' } else { it })
-        .take(200)
-        .collect()
-}

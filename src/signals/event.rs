@@ -1,11 +1,12 @@
 //! What an event means here: CAEP 1.0, RISC 1.0 and the stream's own events as signals.
 
 use countersign_decision::{Effect, Signal, SignalSubject};
+use countersign_http::shown;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::{SetError, shown};
+use crate::error::SetError;
 use crate::serial;
 use crate::subject;
 use crate::token::{Seconds, Token};

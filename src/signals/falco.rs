@@ -4,12 +4,12 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use countersign_core::json::Object;
 use countersign_decision::{Effect, Signal, SignalSubject};
+use countersign_http::shown;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::checks::is_object;
-use crate::error::shown;
 use crate::header::json;
 use crate::token::{MAX_AGE, MAX_SKEW};
 

@@ -3,10 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_core::json::{Object, present};
+use countersign_http::shown;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::error::{SetError, shown};
+use crate::error::SetError;
 
 /// The largest token that is looked at, as it is sent.
 pub const MAX_TOKEN_BYTES: usize = 64 * 1024;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_http::{Http, HttpError};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::client::{Http, HttpError};
 use crate::discovery::{WITHIN, discover};
 use crate::jwk::KeySet;
 

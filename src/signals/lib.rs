@@ -23,7 +23,6 @@ mod authorization;
 mod backoff;
 mod bearer;
 mod checks;
-mod client;
 mod discovery;
 mod error;
 mod event;
@@ -46,7 +45,6 @@ mod token;
 pub use authorization::{Authorization, ClientCredentials};
 pub use bearer::{BadToken, Secret, Token as BearerToken, shown_by};
 pub use checks::MAX_LIFETIME;
-pub use client::{Http, HttpError};
 pub use discovery::{TransmitterConfiguration, discover};
 pub use error::{SetError, SetErrorCode};
 pub use event::{

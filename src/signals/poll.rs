@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_core::json::Object;
+use countersign_http::{Ask, Http, HttpError};
 use http::{Method, StatusCode};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -14,7 +15,6 @@ use tokio::time::{Instant, sleep};
 
 use crate::authorization::{Authorization, Authorizer};
 use crate::backoff::Backoff;
-use crate::client::{Ask, Http, HttpError};
 use crate::error::SetError;
 use crate::header::MAX_TOKEN_BYTES;
 use crate::receiver::{NotReceived, Receiver};

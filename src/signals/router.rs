@@ -9,13 +9,14 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use countersign_core::json::Object;
 use countersign_decision::{Caller, Signal, SignalRefused, SignalSink};
+use countersign_http::shown;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use crate::answer::{has_type, later, read, set_error, with_json};
 use crate::bearer::{Token, shown_by};
 use crate::checks::{over, wrong};
-use crate::error::{SetError, SetErrorCode, shown};
+use crate::error::{SetError, SetErrorCode};
 use crate::falco;
 use crate::metrics::Metrics;
 use crate::push::push;

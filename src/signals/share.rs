@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use countersign_core::json::Object;
 use countersign_decision::{Signal, SignalRefused, SignalSink};
+use countersign_http::{Ask, Http, HttpError};
 use futures::future::join_all;
 use http::{Method, StatusCode};
 use parking_lot::Mutex;
@@ -23,7 +24,6 @@ use tokio::time::{sleep, timeout};
 
 use crate::backoff::Backoff;
 use crate::checks::wrong;
-use crate::client::{Ask, Http, HttpError};
 use crate::metrics::Metrics;
 use crate::peer::{Next, Peer, PeerSettings};
 use crate::receiver::Now;

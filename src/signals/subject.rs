@@ -3,10 +3,11 @@
 
 use countersign_core::SpiffeId;
 use countersign_decision::SignalSubject;
+use countersign_http::shown;
 use countersign_statement::Digest;
 use serde_json::{Map, Value};
 
-use crate::error::{SetError, shown};
+use crate::error::SetError;
 
 /// The longest name of an owner that is looked at; longer than any that exists.
 const MAX_NAME_BYTES: usize = 512;

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::fmt;
 
 use countersign_core::json::{Object, present};
+use countersign_http::shown;
 use jiff::{SignedDuration, Timestamp};
 use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::error::{SetError, SetErrorCode, shown};
+use crate::error::{SetError, SetErrorCode};
 use crate::header::{Unverified, json};
 use crate::jwk::KeySet;
 

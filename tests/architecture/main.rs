@@ -5,6 +5,7 @@
 //!  core ◀─ api, authority, policy ◀─ statement, tasks, decision, audit ◀─┐
 //!                                                            runtime ◀───┴─ controller, pdp, issuer, cli ◀─ root
 //!  decision ◀─ authzen, extauthz, signals ◀─ pdp     api, decision ◀─ policies ◀─ controller, pdp
+//!  http ◀─ signals, lists      runtime, statement ◀─ lists ◀─ pdp, issuer
 //!  testbed, bench: development only
 //! ```
 
@@ -20,7 +21,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate and what it may name of ours outside its tests.
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 24] = [
     ("core", &[]),
     ("api", &["core"]),
     ("authority", &["core"]),
@@ -36,7 +37,12 @@ const LAYERS: [(&str, &[&str]); 22] = [
         "extauthz",
         &["core", "decision", "statement", "authority", "runtime"],
     ),
-    ("signals", &["core", "decision", "statement", "authority"]),
+    ("http", &[]),
+    ("lists", &["authority", "statement", "http", "runtime"]),
+    (
+        "signals",
+        &["core", "decision", "statement", "authority", "http"],
+    ),
     (
         "pdp",
         &[
@@ -49,6 +55,8 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "authzen",
             "extauthz",
             "signals",
+            "http",
+            "lists",
             "statement",
             "audit",
             "runtime",
@@ -86,6 +94,8 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "statement",
             "audit",
             "runtime",
+            "http",
+            "lists",
             "issuing",
             "jwtsvid",
         ],
@@ -152,6 +162,8 @@ const LIBRARIES: [(&str, Placement, &str); 7] = [
             "authzen",
             "extauthz",
             "signals",
+            "http",
+            "lists",
             "audit",
             "statement",
         ]),
@@ -168,6 +180,8 @@ const LIBRARIES: [(&str, Placement, &str); 7] = [
             "authzen",
             "extauthz",
             "signals",
+            "http",
+            "lists",
             "audit",
             "statement",
         ]),

@@ -215,6 +215,23 @@ seccompProfile:
 {{- end }}
 {{- end -}}
 
+{{/* Where the operator's lists are, for (list . .Values.decide) or another that has lists and listURLs. */}}
+{{- define "countersign.lists" -}}
+{{- $root := index . 0 -}}
+{{- $of := index . 1 -}}
+{{- if and $of.lists $of.listURLs -}}
+{{- range $of.listURLs }}
+- --lists={{ . }}
+{{- end }}
+{{- else if and $of.lists $root.Values.operator.publish.enabled -}}
+# Of each replica of the operator: the one that leads answers.
+{{- $operator := printf "%s-operator" (include "countersign.fullname" $root) }}
+{{- range $index := until (int (include "countersign.operatorReplicas" $root)) }}
+- --lists=http://{{ $operator }}-{{ $index }}.{{ $operator }}.{{ $root.Release.Namespace }}.svc:8081
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* What the schema can't say. */}}
 {{- define "countersign.check" -}}
 {{- if semverCompare "<1.37.0-0" .Capabilities.KubeVersion.Version -}}

@@ -7,6 +7,12 @@
 //!
 //! An identity that is suspended or over gets nothing: the stream ends. Envoy goes on with what it has
 //! then, so that whoever is behind it must ask the decision point, which says no.
+//!
+//! # No revocation lists
+//! The Workload API has them, and Envoy gets none. With a `crl` it refuses every certificate whose authority
+//! has no list, or one that is past its time: a minute without the operator would cut off everybody, and so
+//! would an authority that was rotated out, which signs no list any more though its certificates still run.
+//! And each new list would be a new TLS context for all listeners, several times a minute.
 
 mod messages;
 mod secrets;

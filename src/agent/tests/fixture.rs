@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use countersign_authority::{
-    AuthoritySet, Bundle, KeyAlgorithm, LeafKey, LeafRequest, PrivateKey, RequestedKey, Wanted,
+    AuthoritySet, Bundle, KeyAlgorithm, LeafKey, LeafRequest, PrivateKey, RequestedKey,
+    RevocationReason, Revoked, Wanted,
 };
-use countersign_issuing::{IssueX509Response, Trust};
+use countersign_issuing::{Bytes, IssueX509Response, Trust};
 use countersign_runtime::Clock;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::held::Held;
@@ -50,7 +51,22 @@ impl TrustDomain {
             bundle_json: bundle.spiffe_json(60),
             sequence: 1,
             crls: Vec::new(),
+            intermediates: Vec::new(),
         }
+    }
+
+    /// The list of what was revoked, for a minute.
+    pub(crate) fn crl(&self, serials: &[&str], number: u64) -> Bytes {
+        let lines = serials.iter().map(|serial_number| Revoked {
+            serial_number,
+            at: self.now,
+            reason: RevocationReason::Unspecified,
+        });
+        let lines: Vec<_> = lines.collect();
+        let until = self.now + SignedDuration::from_secs(60);
+        let signer = self.set.signer().unwrap().unwrap();
+        let list = signer.crl(&lines, number, self.now, until).unwrap();
+        list.der.into()
     }
 
     /// For five minutes, to be renewed after half of them.

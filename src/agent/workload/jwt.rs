@@ -23,7 +23,7 @@ use super::messages::{
 use crate::call;
 use crate::held::Held;
 use crate::serving::{MAX_REQUEST_BYTES, Serving};
-use crate::stream::{Messages, follow, now};
+use crate::stream::{Messages, follow, in_jwt_keys, now};
 use crate::trust::Trust;
 
 pub(super) async fn svid(State(serving): State<Arc<Serving>>, request: Request) -> Response {
@@ -106,8 +106,9 @@ impl ServerStreamingService<JwtBundlesRequest> for Bundles {
     fn call(&mut self, request: tonic::Request<JwtBundlesRequest>) -> Self::Future {
         let (views, metrics) = (self.0.views.clone(), &self.0.metrics);
         ready(
-            check_header(request.metadata())
-                .map(|()| tonic::Response::new(follow(views, metrics, bundles_response))),
+            check_header(request.metadata()).map(|()| {
+                tonic::Response::new(follow(views, metrics, bundles_response, in_jwt_keys))
+            }),
         )
     }
 }

@@ -17,7 +17,7 @@ use super::messages::{
 };
 use crate::held::Held;
 use crate::serving::{MAX_REQUEST_BYTES, Serving};
-use crate::stream::{Messages, follow};
+use crate::stream::{Messages, follow, in_anything, in_trust};
 use crate::trust::Trust;
 
 pub(super) async fn svids(State(serving): State<Arc<Serving>>, request: Request) -> Response {
@@ -48,7 +48,7 @@ impl ServerStreamingService<X509SvidRequest> for Svids {
         let (views, metrics) = (self.0.views.clone(), &self.0.metrics);
         ready(
             check_header(request.metadata())
-                .map(|()| tonic::Response::new(follow(views, metrics, svid_response))),
+                .map(|()| tonic::Response::new(follow(views, metrics, svid_response, in_anything))),
         )
     }
 }
@@ -62,7 +62,7 @@ impl ServerStreamingService<X509BundlesRequest> for Bundles {
         let (views, metrics) = (self.0.views.clone(), &self.0.metrics);
         ready(
             check_header(request.metadata())
-                .map(|()| tonic::Response::new(follow(views, metrics, bundles_response))),
+                .map(|()| tonic::Response::new(follow(views, metrics, bundles_response, in_trust))),
         )
     }
 }
@@ -76,14 +76,14 @@ fn svid_response(held: &Held, trust: &Trust) -> X509SvidResponse {
             bundle: trust.roots_der(),
             hint: String::new(),
         }],
-        crl: trust.crls.clone(),
+        crl: trust.crls.ders(),
         federated_bundles: HashMap::new(),
     }
 }
 
 fn bundles_response(_: &Held, trust: &Trust) -> X509BundlesResponse {
     X509BundlesResponse {
-        crl: trust.crls.clone(),
+        crl: trust.crls.ders(),
         bundles: HashMap::from([(trust.id(), trust.roots_der())]),
     }
 }

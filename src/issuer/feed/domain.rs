@@ -160,6 +160,19 @@ impl Domain {
         }
     }
 
+    /// Whose revocation lists are to be had: that of the authority that signs, and that of the next, whose
+    /// first leaves are refused without one where a list is insisted on.
+    pub(super) fn lists(&self) -> Option<countersign_lists::Wanted> {
+        let signing = self.signer.as_ref().ok().map(|it| it.id().to_string());
+        let prepared = self.set.as_ref().and_then(|it| it.prepared());
+        let prepared = prepared.map(|it| it.id().to_string());
+        Some(countersign_lists::Wanted {
+            bundle: Arc::new(self.trust.as_ref()?.bundle.clone()),
+            keys: None,
+            signing: signing.into_iter().chain(prepared).collect(),
+        })
+    }
+
     /// Must certificates that this authority signed be had anew, now?
     pub(crate) fn reissue(&self, signed_by: &AuthorityId) -> bool {
         let gone = |trust: &Arc<Trusted>| trust.bundle.authority(signed_by).is_none();

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_api as api;
+use countersign_lists::{Crls, Lists};
 pub(crate) use countersign_runtime::Freshness;
 use countersign_runtime::{
     Clients, Clock, Heartbeat, ObjectKey, Store, Supervisor, WatchMetrics, WatchProgress,
@@ -69,6 +70,7 @@ pub(crate) struct Feed {
     index: Index,
     told: Told,
     domains: Domains,
+    lists: Option<Arc<Lists>>,
     freshness: RwLock<Freshness>,
     /// The listing of identities that the operator has looked at since. One may show what has ended
     /// as if it hadn't, where etcd was set back: the operator ends that again, by the audit log.
@@ -79,7 +81,12 @@ pub(crate) struct Feed {
 
 impl Feed {
     /// Of the operator in this namespace. Nothing is known before it was [started](Self::start).
-    pub(crate) fn new(clients: Clients, namespace: String, clock: Clock) -> Self {
+    pub(crate) fn new(
+        clients: Clients,
+        namespace: String,
+        clock: Clock,
+        lists: Option<Arc<Lists>>,
+    ) -> Self {
         Self {
             clients,
             namespace,
@@ -93,6 +100,7 @@ impl Feed {
             index: Index::default(),
             told: Told::default(),
             domains: Domains::default(),
+            lists,
             freshness: RwLock::new(Freshness::NotReady),
             vouched: RwLock::new(None),
             skew: skew::Skew::default(),
@@ -113,6 +121,15 @@ impl Feed {
         self.watch_authorities(settings, to);
         self.watch_signing_keys(settings, to);
         self.watch_bundles(settings, to);
+        if let Some(lists) = self.lists.clone() {
+            let feed = Arc::clone(self);
+            // Nothing waits for them.
+            let read = |_: &str| {};
+            to.spawn(
+                "read revocation lists",
+                lists.run(move || feed.synced(), read),
+            );
+        }
         let feed = Arc::clone(self);
         to.spawn("compare clocks", async move {
             feed.skew.follow(&feed.clients.reads, &feed.clock).await
@@ -163,6 +180,12 @@ impl Feed {
 
     pub(crate) fn domains(&self) -> &Domains {
         &self.domains
+    }
+
+    /// The revocation lists of a trust domain; none where they aren't to be had.
+    pub(crate) fn crls(&self, trust_domain: &str) -> Crls {
+        let lists = self.lists.as_ref();
+        lists.map(|it| it.crls(trust_domain)).unwrap_or_default()
     }
 
     /// Changes with the identities.
@@ -301,6 +324,10 @@ impl Feed {
                 bundle.as_deref(),
             ))
         });
+        if let Some(lists) = &self.lists {
+            let domain = self.domains.get(name);
+            lists.set_domain(name, domain.and_then(|it| it.lists()));
+        }
         self.told.tell_all();
     }
 

@@ -22,6 +22,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use countersign_api as api;
 use countersign_decision::{Engine, Feed as _, Freshness, HopFacts, OwnerFacts, Rules};
+use countersign_lists::{Lists, Wanted};
 use countersign_runtime::{
     Clients, Heartbeat, ObjectKey, Store, Supervisor, WatchMetrics, WatchProgress, watch_into,
 };
@@ -34,7 +35,6 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use crate::lists::{Lists, Wanted};
 use crate::metrics::Metrics;
 use handed::Handed;
 use pods::{Owned, Pods};
@@ -341,7 +341,7 @@ impl Feed {
             let wanted = facts.as_ref().zip(there.as_ref());
             let wanted = wanted.map(|(facts, signing)| Wanted {
                 bundle: Arc::clone(&facts.bundle),
-                keys: Arc::clone(&facts.keys),
+                keys: Some(Arc::clone(&facts.keys)),
                 signing: signing.0.clone(),
             });
             answered = lists.set_domain(name, wanted);

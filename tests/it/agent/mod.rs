@@ -1,6 +1,7 @@
 //! `countersign agent` with `countersign issue` on a real control plane, and the `spiffe` crate as the
 //! program in the pod.
 
+mod crls;
 mod outage;
 pub(crate) mod program;
 

@@ -32,6 +32,7 @@ async fn an_issuer_whose_clock_is_off_issues_nothing() {
         audience: "countersign".to_owned(),
         metrics_listen: None,
         oidc_listen: None,
+        lists: Vec::new(),
         pod_certificates: false,
         stale_after: Duration::from_secs(30),
         max_concurrent: 16,

@@ -168,7 +168,7 @@ pub(crate) async fn roots(world: &World, domain: &str) -> String {
     .await
 }
 
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().to_string()
 }

@@ -8,18 +8,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use countersign_authority::{
-    AuthoritySet, KeyAlgorithm, LeafKey, LeafRequest, PrivateKey, RequestedKey, Wanted,
+    AuthoritySet, KeyAlgorithm, LeafKey, LeafRequest, PrivateKey, RequestedKey, RevocationReason,
+    Revoked, Wanted,
 };
 use countersign_core::{SpiffeId, TrustDomainName};
 use countersign_issuing::{
-    IssueJwtRequest, IssueJwtResponse, IssueX509Request, IssueX509Response, Issuer, IssuerServer,
-    State, Trust, WatchRequest, WatchResponse, Watching, bearer_of, refusal,
+    Bytes, IssueJwtRequest, IssueJwtResponse, IssueX509Request, IssueX509Response, Issuer,
+    IssuerServer, State, Trust, WatchRequest, WatchResponse, Watching, bearer_of, refusal,
 };
 use countersign_jwtsvid::{Audience, Signer};
 use countersign_runtime::Clock;
 use futures::StreamExt as _;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
+use jiff::SignedDuration;
 use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
@@ -72,7 +74,7 @@ struct Authorities {
     signing: AuthoritySet,
     trusted: Vec<AuthoritySet>,
     sequence: i64,
-    crls: Vec<Vec<u8>>,
+    crls: Vec<Bytes>,
     /// What the endpoint itself shows, and how long that is good.
     own_id: &'static str,
     own_ttl: u64,
@@ -161,10 +163,23 @@ impl Inner {
         self.authorities.lock().own_id = own_id;
     }
 
-    pub(crate) fn crls(&self, crls: Vec<Vec<u8>>) {
-        let mut it = self.authorities.lock();
-        it.crls = crls;
-        it.sequence += 1;
+    /// Lists are another matter than roots: the sequence is of those.
+    pub(crate) fn crls(&self, crls: Vec<Bytes>) {
+        self.authorities.lock().crls = crls;
+    }
+
+    /// The list of what was revoked, by the authority that signs now.
+    pub(crate) fn crl(&self, serial_number: &str, number: u64) -> Bytes {
+        let signer = self.authorities.lock().signing.signer().unwrap().unwrap();
+        let now = Clock::system().now();
+        let line = Revoked {
+            serial_number,
+            at: now,
+            reason: RevocationReason::Unspecified,
+        };
+        let until = now + SignedDuration::from_secs(60);
+        let list = signer.crl(&[line], number, now, until).unwrap();
+        list.der.into()
     }
 
     /// Another authority signs from now on; the one before is trusted for as long as it says.
@@ -202,6 +217,7 @@ impl Inner {
             bundle_json: it.signing.bundle().spiffe_json_with(60, &[jwk], 1),
             sequence: it.sequence,
             crls: it.crls.clone(),
+            intermediates: Vec::new(),
         }
     }
 

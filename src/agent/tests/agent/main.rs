@@ -9,6 +9,7 @@
     reason = "a failing test should panic"
 )]
 
+mod crls;
 mod ends;
 mod envoy;
 mod fake_issuer;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::http::uri::PathAndQuery;
-use futures::StreamExt as _;
 use spiffe::{BundleSource as _, TrustDomain, X509SourceBuilder};
 use tokio::time::{Instant, timeout};
 use tonic::{Code, Request};
@@ -76,29 +75,6 @@ async fn a_client_that_comes_before_there_is_an_identity_waits_for_it() {
         .tell(countersign_issuing::State::Active, "Issuable");
     let svid = timeout(Duration::from_secs(2), waiting).await.unwrap();
     assert_eq!(svid.unwrap().spiffe_id().to_string(), AGENT);
-}
-
-#[tokio::test]
-async fn revocation_lists_are_handed_on() {
-    let issuer = FakeIssuer::start().await;
-    let pod = Pod::start(&issuer).await;
-    let client = pod.client().await;
-    let mut contexts = client.stream_x509_contexts().await.unwrap();
-    timeout(SOON, contexts.next())
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
-    issuer.inner.crls(vec![b"a list".to_vec()]);
-    issuer
-        .inner
-        .tell(countersign_issuing::State::Active, "Issuable");
-    // The crate reads the certificate and leaves the list; that there is a message is what counts.
-    timeout(SOON, contexts.next())
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
 }
 
 #[tokio::test]

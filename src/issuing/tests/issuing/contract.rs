@@ -16,7 +16,8 @@ fn trust() -> Trust {
         roots: vec![vec![1], vec![2]],
         bundle_json: "b".to_owned(),
         sequence: 1,
-        crls: vec![vec![1]],
+        crls: vec![vec![1].into()],
+        intermediates: vec![vec![1]],
     }
 }
 

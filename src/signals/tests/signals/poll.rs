@@ -11,8 +11,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use countersign_decision::SignalSink as _;
+use countersign_http::Http;
 use countersign_signals::{
-    Authorization, ClientCredentials, Http, Metrics, PollSettings, Polled, Poller, Secret,
+    Authorization, ClientCredentials, Metrics, PollSettings, Polled, Poller, Secret,
 };
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;

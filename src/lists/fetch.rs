@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use countersign_authority::{AuthorityId, VerifiedCrl};
+use countersign_http::Bytes;
+use countersign_statement::TrustedKeys;
 use countersign_statement::revocation::{List, MAX_LIST_BYTES};
 
-use super::{Lists, Wanted};
+use crate::lists::{Lists, Wanted};
 
 /// For one list.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -15,22 +17,16 @@ const MAX_PARTITIONS: u32 = 1024;
 
 impl Lists {
     /// Fetches all lists of a trust domain. Each that is good counts, also where another isn't.
-    pub(super) async fn fetch(
+    pub(crate) async fn fetch(
         &self,
         server: &str,
         name: &str,
         wanted: &Wanted,
     ) -> Result<(), String> {
         let at = format!("{server}/revocations/{name}");
-        let partitions = self.statements(&at, name, 0, None, wanted).await?;
-        if partitions > MAX_PARTITIONS {
-            return Err(format!("there are {partitions} partitions of statements"));
-        }
         let mut troubles = Vec::new();
-        for partition in 1..partitions {
-            let partitions = Some(partitions);
-            let fetched = self.statements(&at, name, partition, partitions, wanted);
-            troubles.extend(fetched.await.err());
+        if let Some(keys) = &wanted.keys {
+            troubles = self.all_statements(&at, name, keys).await?;
         }
         if wanted.signing.is_empty() {
             troubles.push("no authority of it is active".to_owned());
@@ -43,10 +39,29 @@ impl Lists {
         troubles.pop().map_or(Ok(()), Err)
     }
 
-    async fn get(&self, address: &str) -> Result<Vec<u8>, String> {
+    async fn get(&self, address: &str) -> Result<Bytes, String> {
         let got = self.http.fetch(address, WITHIN, MAX_LIST_BYTES).await;
-        let got = got.map_err(|why| format!("{address}: {why}"))?;
-        Ok(got.to_vec())
+        got.map_err(|why| format!("{address}: {why}"))
+    }
+
+    /// What was wrong with which; `Err`: there is none to be had.
+    async fn all_statements(
+        &self,
+        at: &str,
+        name: &str,
+        keys: &TrustedKeys,
+    ) -> Result<Vec<String>, String> {
+        let partitions = self.statements(at, name, 0, None, keys).await?;
+        if partitions > MAX_PARTITIONS {
+            return Err(format!("there are {partitions} partitions of statements"));
+        }
+        let mut troubles = Vec::new();
+        for partition in 1..partitions {
+            let partitions = Some(partitions);
+            let fetched = self.statements(at, name, partition, partitions, keys);
+            troubles.extend(fetched.await.err());
+        }
+        Ok(troubles)
     }
 
     /// How many partitions there are.
@@ -56,14 +71,14 @@ impl Lists {
         name: &str,
         partition: u32,
         partitions: Option<u32>,
-        wanted: &Wanted,
+        keys: &TrustedKeys,
     ) -> Result<u32, String> {
         let address = format!("{at}/statements/{partition}");
         let bad = |why: &dyn std::fmt::Display| format!("{address}: {why}");
         let text = self.get(&address).await?;
-        let text = String::from_utf8(text).map_err(|why| bad(&why))?;
+        let text = str::from_utf8(&text).map_err(|why| bad(&why))?;
         let now = self.clock.now();
-        let list = List::verify(text.trim(), &wanted.keys, now).map_err(|why| bad(&why))?;
+        let list = List::verify(text.trim(), keys, now).map_err(|why| bad(&why))?;
         if list.partition != partition || partitions.is_some_and(|it| it != list.partitions) {
             return Err(bad(&"it is another partition"));
         }
@@ -98,12 +113,14 @@ impl Lists {
         let now = self.clock.now();
         let list = VerifiedCrl::read(&der, &authority, now).map_err(|why| bad(&why))?;
         let mut domains = self.domains.lock();
-        match domains.get_mut(name) {
-            Some(domain) => domain
-                .held
-                .take_certificates(&id, list, now)
-                .map_err(|why| bad(&why)),
-            None => Ok(()), // it is gone
+        let Some(domain) = domains.get_mut(name) else {
+            return Ok(()); // it is gone
+        };
+        let taken = domain.held.take_certificates(&id, &list, now);
+        let changed = taken.map_err(|why| bad(&why))?;
+        if self.revoke.is_none() {
+            domain.passing.take(&id, der, &list, changed, now);
         }
+        Ok(())
     }
 }

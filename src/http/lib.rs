@@ -1,10 +1,16 @@
-//! HTTP to transmitters and to other replicas: over TLS, or on loopback; bounded in time and bytes.
+//! HTTP to others: to transmitters of signals, other replicas, and servers of signed lists.
+//!
+//! ```text
+//!  secret or signal ──▶ Http::ask ═══ TLS, or this machine itself ═══▶ somebody
+//!  nothing of ours ───▶ Http::fetch ══ plain HTTP will do ═══════════▶ a document that is signed
+//! ```
+//!
+//! What it must not do: wait for ever, read an answer without end, or send a secret in the clear.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::body::Bytes;
 use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -13,6 +19,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use tokio::time::timeout;
+
+pub use hyper::body::Bytes;
 
 /// A peer that isn't there must be found out long before anybody waits for it.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -57,16 +65,22 @@ pub enum HttpError {
     Unreadable(String),
 }
 
-/// One request.
-#[derive(Debug)]
-pub(crate) struct Ask {
-    pub(crate) method: Method,
-    pub(crate) address: String,
-    pub(crate) authorization: Option<String>,
-    pub(crate) content_type: &'static str,
-    pub(crate) body: Vec<u8>,
-    pub(crate) within: Duration,
-    pub(crate) most_bytes: usize,
+/// One request. Its `Debug` leaves out what may be secret.
+pub struct Ask {
+    /// `GET` or another.
+    pub method: Method,
+    /// The URL: https, or http to this machine itself.
+    pub address: String,
+    /// The header `Authorization`.
+    pub authorization: Option<String>,
+    /// Of the body, where there is one.
+    pub content_type: &'static str,
+    /// May be empty.
+    pub body: Vec<u8>,
+    /// For the whole answer.
+    pub within: Duration,
+    /// The longest answer.
+    pub most_bytes: usize,
 }
 
 impl Http {
@@ -100,7 +114,7 @@ impl Http {
         within: Duration,
         most_bytes: usize,
     ) -> Result<Bytes, HttpError> {
-        let bad = || HttpError::BadAddress(crate::error::shown(address));
+        let bad = || HttpError::BadAddress(shown(address));
         let uri: Uri = address.parse().map_err(|_| bad())?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
             return Err(bad());
@@ -111,8 +125,11 @@ impl Http {
         answer.unwrap_or(Err(HttpError::TimedOut(within)))
     }
 
-    /// Asks once. An answer of another status than 2xx is an error.
-    pub(crate) async fn ask(&self, ask: Ask) -> Result<Bytes, HttpError> {
+    /// Asks once.
+    ///
+    /// # Errors
+    /// The address isn't [`secure`], or as [`Http::fetch`].
+    pub async fn ask(&self, ask: Ask) -> Result<Bytes, HttpError> {
         let address = secure(&ask.address)?;
         let mut request = Request::builder()
             .method(ask.method)
@@ -147,12 +164,15 @@ impl Http {
         if status.is_success() {
             return Ok(body);
         }
-        let body = crate::error::shown(&String::from_utf8_lossy(&body));
+        let body = shown(&String::from_utf8_lossy(&body));
         Err(HttpError::Status { status, body })
     }
 
     /// Gets a JSON document.
-    pub(crate) async fn get(
+    ///
+    /// # Errors
+    /// As [`Http::ask`].
+    pub async fn get(
         &self,
         address: &str,
         within: Duration,
@@ -177,9 +197,18 @@ impl fmt::Debug for Http {
     }
 }
 
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ask")
+            .field("method", &self.method)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
 impl HttpError {
     /// The status, if there was an answer.
-    pub(crate) fn status(&self) -> Option<StatusCode> {
+    pub fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Status { status, .. } => Some(*status),
             _ => None,
@@ -188,8 +217,11 @@ impl HttpError {
 }
 
 /// `address`, if what goes there can't be read on the way.
-pub(crate) fn secure(address: &str) -> Result<Uri, HttpError> {
-    let bad = || HttpError::BadAddress(crate::error::shown(address));
+///
+/// # Errors
+/// It can, or it is no address.
+pub fn secure(address: &str) -> Result<Uri, HttpError> {
+    let bad = || HttpError::BadAddress(shown(address));
     let uri: Uri = address.parse().map_err(|_| bad())?;
     let host = uri.host().ok_or_else(bad)?;
     let own = host.trim_start_matches('[').trim_end_matches(']');
@@ -197,8 +229,16 @@ pub(crate) fn secure(address: &str) -> Result<Uri, HttpError> {
     match uri.scheme_str() {
         Some("https") => Ok(uri),
         Some("http") if own => Ok(uri),
-        _ => Err(HttpError::NotSecure(crate::error::shown(address))),
+        _ => Err(HttpError::NotSecure(shown(address))),
     }
+}
+
+/// At most 200 characters of what somebody sent, without control characters, for a message.
+pub fn shown(text: &str) -> String {
+    text.chars()
+        .map(|it| if it.is_control() { '\u{fffd}' } else { it })
+        .take(200)
+        .collect()
 }
 
 /// The error with its causes: "client error (Connect)" alone says little.

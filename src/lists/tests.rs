@@ -7,20 +7,27 @@
 )]
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use countersign_authority::{AuthoritySet, KeyAlgorithm, RevocationReason, Revoked};
-use countersign_statement::{KeyRing, Purpose, WantedKeys, revocation};
+use countersign_authority::{AuthoritySet, Bundle, KeyAlgorithm, RevocationReason, Revoked};
+use countersign_http::Http;
+use countersign_runtime::Clock;
+use countersign_statement::{Digest, KeyRing, Purpose, WantedKeys, revocation};
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::*;
+use crate::{Ages, Lists, Revoke, Wanted, is_server};
 
 const DOMAIN: &str = "example.org";
 const PARTITIONS: u32 = 2;
@@ -72,7 +79,21 @@ fn ago(seconds: i64) -> Timestamp {
 }
 
 impl Bed {
+    /// Of a decision point.
     async fn new() -> Self {
+        Self::made(|servers, http, ages, told| {
+            Lists::to_revoke(servers, http, Clock::system(), ages, told)
+        })
+        .await
+    }
+
+    /// Of an issuing endpoint, which wants no statements.
+    async fn passing_on() -> Self {
+        Self::made(|servers, http, ages, _| Lists::to_pass_on(servers, http, Clock::system(), ages))
+            .await
+    }
+
+    async fn made(make: impl FnOnce(&[String], Http, Ages, Arc<dyn Revoke>) -> Lists) -> Self {
         rustls::crypto::aws_lc_rs::default_provider()
             .install_default()
             .ok();
@@ -104,7 +125,7 @@ impl Bed {
         let mut serving = JoinSet::new();
         serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
         let mut registry = Registry::default();
-        let metrics = Metrics::register(&mut registry);
+        let ages = Ages::register(&mut registry);
         let told = Arc::new(Told::default());
         let tls = ClientConfig::builder().with_root_certificates(RootCertStore::empty());
         let http = Http::new(tls.with_no_client_auth());
@@ -114,7 +135,7 @@ impl Bed {
             format!("http://{address}/"),
         ];
         let revoke: Arc<dyn Revoke> = Arc::clone(&told) as Arc<dyn Revoke>;
-        let lists = Lists::new(&servers, http, Clock::system(), revoke, metrics);
+        let lists = make(&servers, http, ages, revoke);
         let bed = Self {
             set: set.unwrap().unwrap(),
             ring: ring.unwrap().unwrap(),
@@ -131,7 +152,7 @@ impl Bed {
     fn wanted(&self) -> Wanted {
         Wanted {
             bundle: Arc::new(self.set.bundle()),
-            keys: Arc::new(self.ring.trusted().unwrap()),
+            keys: (self.lists.revoke.is_some()).then(|| Arc::new(self.ring.trusted().unwrap())),
             signing: vec![self.set.active().unwrap().id().to_string()],
         }
     }
@@ -182,10 +203,18 @@ impl Bed {
         for domain in self.lists.domains.lock().values_mut() {
             // As if it were long ago that it was told.
             let later = now() + SignedDuration::from_hours(1);
-            domain.held.tell(&*self.lists.revoke, later);
+            domain.held.tell(&*self.told, later);
         }
         self.lists.tell();
         self.told.certificates.lock().clone()
+    }
+
+    /// What is passed on after a look at the servers.
+    async fn passed(&self) -> Vec<Vec<u8>> {
+        self.lists.refresh(DOMAIN, &self.wanted()).await;
+        self.lists.tell();
+        let crls = self.lists.crls(DOMAIN);
+        crls.iter().map(|it| it.to_vec()).collect()
     }
 
     /// May its agents be answered?
@@ -337,4 +366,66 @@ async fn it_reads_by_itself_once_all_trust_domains_are_known() {
     assert!(bed.told.certificates.lock().contains("0a"));
     let mut first = first;
     assert_eq!(first.recv().await.as_deref(), Some(DOMAIN));
+}
+
+#[tokio::test]
+async fn what_is_passed_on_is_the_last_good_list_whatever_comes_later() {
+    let bed = Bed::passing_on().await;
+    assert!(bed.passed().await.is_empty(), "nobody serves any");
+    let good = bed.crl(&["0a"], 5, now());
+    bed.serve(&bed.crl_page(), good.clone());
+    assert_eq!(bed.passed().await, vec![good.clone()]);
+    let first = bed.lists.crls(DOMAIN);
+    let other = Bed::passing_on().await;
+    for bad in [
+        bed.crl(&["0b"], 4, now()),   // an older one
+        bed.crl(&["0b"], 9, ago(61)), // past its time
+        bed.crl(&["0b"], 9, now() + SignedDuration::from_secs(3600)), // of a clock that is ahead
+        other.crl(&["0b"], 9, now()), // another authority's
+        b"<html>".to_vec(),
+    ] {
+        bed.serve(&bed.crl_page(), bad);
+        assert_eq!(bed.passed().await, vec![good.clone()]);
+        assert!(bed.in_trouble());
+    }
+    bed.pages.lock().clear();
+    assert_eq!(bed.passed().await, [good]);
+    // With the same entries it is no other list, as long as half of its time isn't over.
+    bed.serve(&bed.crl_page(), bed.crl(&["0a"], 10, now()));
+    bed.passed().await;
+    assert!(Arc::ptr_eq(&bed.lists.crls(DOMAIN), &first) && !bed.in_trouble());
+    let more = bed.crl(&["0a", "0b"], 11, now());
+    bed.serve(&bed.crl_page(), more.clone());
+    assert_eq!(bed.passed().await, [more]);
+    let mut text = String::new();
+    encode(&mut text, &bed.registry).unwrap();
+    assert!(text.contains("certificates/"), "{text}");
+    assert!(!text.contains("statements/"), "{text}");
+    // What an authority signed counts for nothing once it isn't trusted.
+    let distrusted = Wanted {
+        bundle: Arc::new(Bundle::new(2, [])),
+        keys: None,
+        signing: Vec::new(),
+    };
+    bed.lists.set_domain(DOMAIN, Some(distrusted));
+    bed.lists.tell();
+    assert!(bed.lists.crls(DOMAIN).is_empty());
+}
+
+#[test]
+fn lists_are_served_by_http() {
+    for good in ["http://10.0.0.1:8081", "https://lists.example.org/a/"] {
+        assert!(is_server(good), "{good}");
+    }
+    for bad in [
+        "",
+        "lists",
+        "/lists",
+        "ftp://a",
+        "http://",
+        "http://a?b",
+        "a:1",
+    ] {
+        assert!(!is_server(bad), "{bad}");
+    }
 }

@@ -7,14 +7,14 @@ use countersign_statement::Digest;
 use countersign_statement::revocation::List;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{KEEP, Revoke, TELL};
+use crate::lists::{KEEP, Revoke, TELL};
 
 /// A list of a clock that is further ahead would keep all later ones out.
 const SKEW: SignedDuration = SignedDuration::from_secs(60);
 
 /// What is held.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(crate) struct Held {
     /// By partition.
     statements: BTreeMap<u32, Kept<Digest>>,
     certificates: BTreeMap<AuthorityId, Kept<String>>,
@@ -33,7 +33,7 @@ struct Kept<T> {
 
 /// A good list that counts for nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotTaken {
+pub(crate) enum NotTaken {
     #[error("list {name} has the number {number}, and one of {held} was there before")]
     Older {
         name: String,
@@ -46,7 +46,7 @@ pub(super) enum NotTaken {
 
 impl Held {
     /// A list that was verified at `now`. It counts until a later one takes its place.
-    pub(super) fn take_statements(&mut self, list: &List, now: Timestamp) -> Result<(), NotTaken> {
+    pub(crate) fn take_statements(&mut self, list: &List, now: Timestamp) -> Result<(), NotTaken> {
         let new = Kept {
             number: list.sequence,
             issued_at: list.issued_at,
@@ -63,27 +63,30 @@ impl Held {
         )
     }
 
-    /// A list that was verified at `now`, of this authority.
-    pub(super) fn take_certificates(
+    /// A list that was verified at `now`, of this authority. Has it other entries than the last?
+    pub(crate) fn take_certificates(
         &mut self,
         authority: &AuthorityId,
-        list: VerifiedCrl,
+        list: &VerifiedCrl,
         now: Timestamp,
-    ) -> Result<(), NotTaken> {
+    ) -> Result<bool, NotTaken> {
+        let before = self.certificates.get(authority);
+        let changed = before.is_none_or(|it| it.revoked != list.serial_numbers);
         let new = Kept {
             number: list.number,
             issued_at: list.this_update,
             next_update: list.next_update,
-            revoked: list.serial_numbers,
+            revoked: list.serial_numbers.clone(),
             told: None,
         };
         let name = of(authority);
-        take(&mut self.certificates, authority.clone(), new, name, now)
+        take(&mut self.certificates, authority.clone(), new, name, now)?;
+        Ok(changed)
     }
 
     /// Forgets the lists of authorities that aren't trusted any more, and names them: what they signed
     /// counts for nothing. One that only signs no more keeps its last list.
-    pub(super) fn keep_only(&mut self, bundle: &Bundle) -> Vec<String> {
+    pub(crate) fn keep_only(&mut self, bundle: &Bundle) -> Vec<String> {
         let gone = self.certificates();
         let gone = gone.filter(|id| bundle.authority(id).is_none()).map(of);
         let gone = gone.collect();
@@ -93,13 +96,13 @@ impl Held {
     }
 
     /// Whose lists of certificates are held.
-    pub(super) fn certificates(&self) -> impl Iterator<Item = &AuthorityId> {
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = &AuthorityId> {
         self.certificates.keys()
     }
 
     /// When the first list that is to be replaced is due; those of authorities that sign no more never
     /// are.
-    pub(super) fn first_end(&self) -> Option<Timestamp> {
+    pub(crate) fn first_end(&self) -> Option<Timestamp> {
         let statements = self.statements.values().map(|it| it.next_update);
         let certificates = self.certificates.values().map(|it| it.next_update);
         let newest = self.statements.values().map(|it| it.issued_at).max();
@@ -109,7 +112,7 @@ impl Held {
     }
 
     /// Tells what hasn't been told for a while, or never.
-    pub(super) fn tell(&mut self, to: &dyn Revoke, now: Timestamp) {
+    pub(crate) fn tell(&mut self, to: &dyn Revoke, now: Timestamp) {
         let until = now.checked_add(KEEP).unwrap_or(Timestamp::MAX);
         for list in self.certificates.values_mut() {
             list.tell(now, |it| to.certificate(it, until));
@@ -120,7 +123,7 @@ impl Held {
     }
 
     /// The name of each list, and when it was made.
-    pub(super) fn ages(&self) -> impl Iterator<Item = (String, Timestamp)> {
+    pub(crate) fn ages(&self) -> impl Iterator<Item = (String, Timestamp)> {
         let statements = self.statements.iter();
         let statements = statements.map(|(at, it)| (partition(*at), it.issued_at));
         let certificates = self.certificates.iter();
@@ -129,7 +132,7 @@ impl Held {
     }
 
     /// Their names.
-    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
         self.ages().map(|it| it.0)
     }
 }
@@ -174,6 +177,6 @@ fn partition(number: u32) -> String {
 }
 
 /// The name of an authority's list.
-pub(super) fn of(authority: &AuthorityId) -> String {
+pub(crate) fn of(authority: &AuthorityId) -> String {
     format!("certificates/{authority}")
 }
