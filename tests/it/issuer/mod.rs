@@ -9,7 +9,7 @@ mod kubelet;
 pub(crate) mod program;
 mod refusing;
 mod rights;
-mod tokens;
+pub(crate) mod tokens;
 mod watching;
 
 use countersign_api::AgentIdentity;
