@@ -65,6 +65,10 @@ impl Narrow {
         let mut arguments = vec!["--secret-namespaces", "finance", "--metrics-secure"];
         arguments.extend(pages.iter().map(String::as_str));
         let operator = world.operator_by(&kubeconfig, "narrow", &arguments);
+        eventually("the operator's pages", async || {
+            TcpStream::connect(&metrics).await.ok()
+        })
+        .await;
         Self {
             world,
             operator,

@@ -143,14 +143,12 @@ pub(crate) async fn token_of(
 pub(crate) fn pages(arguments: &[&str]) -> (String, Vec<String>, String) {
     let health = free_address();
     if !arguments.contains(&"--metrics-secure") {
-        let pages = vec![format!("--metrics-listen={health}")];
+        let pages = vec!["--metrics-listen".to_owned(), health.clone()];
         return (health.clone(), pages, health);
     }
     let metrics = free_address();
-    let pages = vec![
-        format!("--metrics-listen={metrics}"),
-        format!("--health-listen={health}"),
-    ];
+    let pages = ["--metrics-listen", &metrics, "--health-listen", &health];
+    let pages = pages.map(str::to_owned).to_vec();
     (health, pages, metrics)
 }
 
