@@ -270,7 +270,7 @@ mod tests {
             held: Mutex::new(make(Clock::system().now().checked_sub(age).unwrap()).unwrap()),
         };
         for (age, renewed) in [
-            (day * 0, false),
+            (SignedDuration::ZERO, false),
             (day * 3, false),
             (day * 4, true),
             (day * 30, true),
