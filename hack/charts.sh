@@ -140,6 +140,9 @@ refuse_bad_values() {
   refused "at '/issue/owners/0/resources/0'" --set 'issue.owners[0].apiGroup=apps' --set 'issue.owners[0].resources={*}'
   refused "at '/inject/log/filter'" --set 'inject.log.filter=a"b'
   refused "at '/image/digest'" --set image.digest=latest
+  refused "can't show Prometheus's own token" --set monitoring.enabled=true --set monitoring.kind=PodMonitor
+  refused "without metrics.secure metrics are plain HTTP" --set metrics.secure=false --set metrics.tls.secretName=a
+  refused "at '/metrics/readers/0': missing property 'namespace'" --set 'metrics.readers[0].name=a'
   refused "at '/operator/workers': maximum: got 5,000, want 1,024" --set operator.workers=5000
   refused "at '/extraEnv/0/name': 'not' failed" --set 'extraEnv[0].name=POD_NAME' --set 'extraEnv[0].value=x'
   refused "at '/dnsPolicy'" --set dnsPolicy=None

@@ -56,6 +56,7 @@ main() {
   rights_are_as_meant
   injects
   programs_run
+  metrics_are_read
   sidecar_runs
   gitops
   no_right_is_missing
@@ -111,10 +112,13 @@ kubeconform() {
 
 operator_installs() {
   # The TLS of the decision point, and tokens: where the chart mounts them, and here for the programs.
-  mkdir -p "$work"/etc/{tls,callers,tokens,peer,peer-ca,transmitters,falco}
+  mkdir -p "$work"/etc/{tls,callers,tokens,peer,peer-ca,transmitters,falco,metrics}
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=decide \
     -addext "subjectAltName=DNS:countersign-decide.$system.svc,DNS:localhost" -addext basicConstraints=critical,CA:FALSE \
     -keyout "$work/etc/tls/tls.key" -out "$work/etc/tls/tls.crt" 2>/dev/null
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=metrics \
+    -addext "subjectAltName=DNS:countersign-metrics.$system.svc" \
+    -keyout "$work/etc/metrics/tls.key" -out "$work/etc/metrics/tls.crt" 2>/dev/null
   cp "$work/etc/tls/tls.crt" "$work/etc/callers/ca.crt"
   cp "$work/etc/tls/tls.crt" "$work/etc/peer-ca/ca.crt"
   local token
@@ -192,6 +196,8 @@ rights_are_as_meant() {
   can yes "$issue" list pods -n finance
   can yes "$issue" list secrets -n "$system"
   can no "$issue" list secrets -n finance
+  local account
+  for account in "$operator" "$decide" "$issue"; do can yes "$account" create tokenreviews.authentication.k8s.io; done
   can no "$issue" create secrets -n "$system"
   can no "$issue" update pods -n finance
   can no "$issue" patch "agentidentities.$all" --subresource=status -n finance
@@ -330,6 +336,29 @@ programs_run() {
   mapfile -t args < <(kubectl get pod countersign-test -n "$system" -o jsonpath='{range .spec.containers[0].args[*]}{@}{"\n"}{end}')
   eventually 30 env KUBECONFIG="$work/countersign-test.kubeconfig" "$programs/kubectl-countersign" "${args[@]}"
   kubectl delete -f "$work/test.yaml" --now >/dev/null
+}
+
+# scraped TOKEN: the statuses of the metrics of all three programs, as Prometheus asks by the chart's monitor.
+scraped() {
+  local name=countersign-metrics.$system.svc address
+  sed -n 's/.*"serving metrics to who may read them","address":"\([^"]*\)".*/\1/p' "$work"/{operator,decide,issue}.log |
+    while read -r address; do
+      curl -sS -m 5 -o "$work/metrics.log" -w '%{http_code} ' --cacert "$work/etc/metrics/tls.crt" \
+        --connect-to "$name:443:$address" -H "Authorization: Bearer $1" "https://$name/metrics"
+    done
+}
+
+scrapes_are() { [ "$(scraped "$1")" = "$2 $2 $2 " ]; }
+
+# By the account that metrics.readers names, and by one that nobody named.
+metrics_are_read() {
+  kubectl create namespace monitoring >/dev/null
+  kubectl create serviceaccount prometheus-k8s -n monitoring >/dev/null
+  eventually 20 scrapes_are "$(kubectl create token prometheus-k8s -n monitoring)" 200
+  grep -q '^# EOF' "$work/metrics.log" || die "no metrics: $(head -n 5 "$work/metrics.log")"
+  eventually 5 scrapes_are "$(kubectl create token default -n monitoring)" 403
+  grep -q 'serviceaccount=monitoring:default' "$work/metrics.log" || die "it isn't told how: $(cat "$work/metrics.log")"
+  eventually 5 scrapes_are nonsense 401
 }
 
 no_right_is_missing() { ! grep -iE 'forbidden|may not be read' "$work"/{operator,decide,decide-1,issue}.log >&2 || die "a right is missing"; }

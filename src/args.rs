@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use countersign_pdp::{CallerRule, TokenFile, Transmitter};
 
+use crate::metrics_args::MetricsSecurity;
+
 /// Just-in-time identities for AI agents on Kubernetes: a short-lived mTLS certificate for as long
 /// as one task runs, and nothing after.
 #[derive(Debug, Parser)]
@@ -63,9 +65,12 @@ pub(crate) struct Run {
     /// How many objects are worked on at once
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: u16,
-    /// Where /healthz, /readyz and /metrics are served, in plain HTTP; 'none' for nowhere
+    /// Where /healthz, /readyz and /metrics are served, in plain HTTP; 'none' for nowhere. With
+    /// --metrics-secure /metrics alone, by TLS
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(crate) metrics_listen: Listen,
+    #[command(flatten)]
+    pub(crate) metrics_security: MetricsSecurity,
     /// The audit log, without which nothing is granted: 'sqlite:PATH' for one replica, or
     /// 'postgres://user:password@host/database' for several
     #[arg(
@@ -164,9 +169,12 @@ pub(crate) struct Decide {
     /// The file of the bearer token that Falco shows
     #[arg(long)]
     pub(crate) falco_token: Option<PathBuf>,
-    /// Where /healthz, /readyz and /metrics are served, in plain HTTP; 'none' for nowhere
+    /// Where /healthz, /readyz and /metrics are served, in plain HTTP; 'none' for nowhere. With
+    /// --metrics-secure /metrics alone, by TLS
     #[arg(long, default_value = "127.0.0.1:8082")]
     pub(crate) metrics_listen: Listen,
+    #[command(flatten)]
+    pub(crate) metrics_security: MetricsSecurity,
     /// Where an operator serves its signed lists of what was revoked (its --publish-listen), by URL; may
     /// be given several times, for each of its replicas. With it, nothing is answered until the lists of
     /// every trust domain were read; without it, a certificate that was taken away before this replica
@@ -228,9 +236,12 @@ pub(crate) struct Issue {
     /// The audience that pods' ServiceAccount tokens must be for
     #[arg(long, default_value = "countersign")]
     pub(crate) audience: String,
-    /// Where /healthz, /readyz and /metrics are served, in plain HTTP; 'none' for nowhere
+    /// Where /healthz, /readyz and /metrics are served, in plain HTTP; 'none' for nowhere. With
+    /// --metrics-secure /metrics alone, by TLS
     #[arg(long, default_value = "127.0.0.1:8083")]
     pub(crate) metrics_listen: Listen,
+    #[command(flatten)]
+    pub(crate) metrics_security: MetricsSecurity,
     /// Where the OIDC discovery document and the keys of trust domains with an issuerURL are served, in
     /// plain HTTP, to be put behind an ingress; 'none' for nowhere
     #[arg(long, default_value = "none")]

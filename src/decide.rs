@@ -53,7 +53,7 @@ fn settings(arguments: Decide) -> Result<Settings> {
         peer_ca: arguments.peer_ca,
         falco_token: arguments.falco_token,
         lists: arguments.lists,
-        metrics_listen: arguments.metrics_listen.0,
+        pages: arguments.metrics_security.pages(arguments.metrics_listen),
         stale_after: Duration::from_secs(arguments.stale_after_seconds.into()),
         max_concurrent: usize::try_from(arguments.max_concurrent)?,
         max_connections: usize::try_from(arguments.max_connections)?,

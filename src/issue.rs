@@ -35,7 +35,7 @@ fn settings(arguments: Issue) -> Result<Settings> {
         namespace: arguments.namespace,
         listen: arguments.listen,
         audience: arguments.audience,
-        metrics_listen: arguments.metrics_listen.0,
+        pages: arguments.metrics_security.pages(arguments.metrics_listen),
         oidc_listen: arguments.oidc_listen.0,
         lists: arguments.lists,
         pod_certificates: arguments.pod_certificates,

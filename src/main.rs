@@ -4,6 +4,7 @@ mod agent_run;
 mod args;
 mod decide;
 mod issue;
+mod metrics_args;
 mod print;
 mod run;
 

@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: Run) -> Result<()> {
         namespace: arguments.namespace,
         issuing: arguments.issuing,
         workers: arguments.workers.into(),
-        listen: arguments.metrics_listen.0,
+        pages: arguments.metrics_security.pages(arguments.metrics_listen),
         propagation_seconds: arguments.bundle_propagation_seconds,
         watch_seconds: arguments.watch_seconds,
         audit: AuditSettings {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use countersign_audit::Log;
 use countersign_runtime::{
-    Candidate, Check, Clients, Clock, Health, Leadership, Outcome, Queue, Store, Supervisor,
-    TaskEnded, Urgency, WatchMetrics, WatchProgress,
+    Candidate, Check, Clients, Clock, Health, Leadership, Outcome, PageSettings, Pages, PagesError,
+    Queue, Store, Supervisor, TaskEnded, Urgency, WatchMetrics, WatchProgress,
 };
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, ObjectMeta, PostParams};
@@ -67,8 +67,8 @@ pub struct Settings {
     pub issuing: bool,
     /// How many objects are worked on at once.
     pub workers: usize,
-    /// Where `/healthz`, `/readyz` and `/metrics` are served, in plain HTTP.
-    pub listen: Option<SocketAddr>,
+    /// Where `/healthz`, `/readyz` and `/metrics` are served.
+    pub pages: PageSettings,
     /// How long a changed Secret takes to reach a running agent, in seconds: a next authority signs
     /// only after it was in the bundle for so long.
     pub propagation_seconds: u64,
@@ -112,7 +112,10 @@ pub enum OperatorError {
     /// The API server can't be reached or refuses.
     #[error("can't start: {0}")]
     Start(#[from] kube::Error),
-    /// The address for health and metrics can't be had.
+    /// Health and metrics can't be served.
+    #[error(transparent)]
+    Pages(#[from] PagesError),
+    /// The address for bundles and revocation lists can't be had.
     #[error("can't listen on {address}: {source}")]
     Listen {
         /// The address.
@@ -145,7 +148,7 @@ pub async fn run(
     let candidate = Candidate::new(settings.namespace.as_str(), LEASE);
     let leadership = Leadership::new(clients.writes.clone(), candidate);
     leadership.register(&mut registry);
-    let listener = bind(settings.listen).await?;
+    let pages = Pages::bind(&settings.pages, &settings.clock).await?;
     let publisher = bind(settings.publish).await?;
     let log = Log::new(log_settings(&settings))?; // what ends doesn't wait for its store
     ensure_namespace(&clients, &settings.namespace).await?;
@@ -218,11 +221,9 @@ pub async fn run(
     all.spawn("work", async move { lead(c, l, settings.workers).await });
     let c = Arc::clone(&ctx);
     all.spawn("measure", async move { measure(&c).await });
-    if let Some(listener) = listener {
-        let bound = Duration::from_secs(settings.watch_seconds.into()).mul_f64(WATCH_BOUND);
-        let health = health(&ctx, &progress, bound, registry);
-        all.spawn("serve health and metrics", health.serve(listener));
-    }
+    let bound = Duration::from_secs(settings.watch_seconds.into()).mul_f64(WATCH_BOUND);
+    let health = health(&ctx, &progress, bound, registry);
+    pages.serve(health, &ctx.clients.writes, &mut all);
     let l = leadership.clone();
     all.spawn("take part in the election", l.run());
     all.spawn_graceful("give the lease back", |mut stopping| async move {

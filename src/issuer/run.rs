@@ -9,8 +9,8 @@ use countersign_http::Http;
 use countersign_issuing::IssuerServer;
 use countersign_lists::{Ages, Lists, is_server};
 use countersign_runtime::{
-    Candidate, Check, Clients, Health, Leadership, Supervisor, TaskEnded, WatchMetrics,
-    WatchProgress,
+    Candidate, Check, Clients, Health, Leadership, Pages, PagesError, Supervisor, TaskEnded,
+    WatchMetrics, WatchProgress,
 };
 use prometheus_client::registry::Registry;
 use rustls::{ClientConfig, RootCertStore};
@@ -39,6 +39,9 @@ pub enum IssueError {
     /// The API server can't be reached or refuses.
     #[error("can't start: {0}")]
     Start(#[from] kube::Error),
+    /// Health and metrics can't be served.
+    #[error(transparent)]
+    Pages(#[from] PagesError),
     /// An address can't be had.
     #[error("can't listen on {address}: {source}")]
     Listen {
@@ -80,10 +83,7 @@ pub async fn run(
     let metrics = Metrics::register(&mut registry);
     let clients = Clients::connect(config, &progress)?;
     let listener = bind(settings.listen).await?;
-    let health_listener = match settings.metrics_listen {
-        Some(address) => Some(bind(address).await?),
-        None => None,
-    };
+    let pages = Pages::bind(&settings.pages, &settings.clock).await?;
     let oidc_listener = match settings.oidc_listen {
         Some(address) => Some(bind(address).await?),
         None => None,
@@ -114,7 +114,8 @@ pub async fn run(
         let candidate = Candidate::new(namespace, LEASE);
         let leadership = Leadership::new(clients.writes.clone(), candidate);
         let metrics = PodCertificateMetrics::register(&mut registry);
-        PodCertificates::new(Arc::new(desk.clone()), clients, clock, leadership, metrics).start(
+        let (desk, clients) = (Arc::new(desk.clone()), clients.clone());
+        PodCertificates::new(desk, clients, clock, leadership, metrics).start(
             &mut all,
             settings.watch_seconds,
             watch_metrics,
@@ -138,10 +139,8 @@ pub async fn run(
         let routes = oidc::router(Arc::clone(&feed) as Arc<dyn oidc::Faces>);
         all.spawn("serve issuer documents", oidc::serve(listener, routes));
     }
-    if let Some(listener) = health_listener {
-        let health = health(feed, keys, own, registry);
-        all.spawn("serve health and metrics", health.serve(listener));
-    }
+    let health = health(feed, keys, own, registry);
+    pages.serve(health, &clients.writes, &mut all);
     all.run_until(stop).await?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use countersign_runtime::Clock;
+use countersign_runtime::{Clock, PageSettings};
 
 /// How an issuing endpoint runs.
 #[derive(Clone)]
@@ -15,8 +15,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The audience that tokens must be for.
     pub audience: String,
-    /// Where `/healthz`, `/readyz` and `/metrics` are served, in plain HTTP.
-    pub metrics_listen: Option<SocketAddr>,
+    /// Where `/healthz`, `/readyz` and `/metrics` are served.
+    pub pages: PageSettings,
     /// Where discovery documents and keys of trust domains are served, in plain HTTP: for an ingress.
     pub oidc_listen: Option<SocketAddr>,
     /// Where operators serve their signed lists of what was revoked, by URL; none: sidecars get none.

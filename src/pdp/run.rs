@@ -15,7 +15,7 @@ use countersign_decision::{
 use countersign_http::Http;
 use countersign_lists::{Ages, Lists};
 use countersign_runtime::{
-    Check, Clients, Health, Supervisor, TaskEnded, WatchMetrics, WatchProgress,
+    Check, Clients, Health, Pages, PagesError, Supervisor, TaskEnded, WatchMetrics, WatchProgress,
 };
 use countersign_signals as signals;
 use countersign_signals::{
@@ -64,6 +64,9 @@ pub enum DecideError {
     /// The TLS files can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Health and metrics can't be served.
+    #[error(transparent)]
+    Pages(#[from] PagesError),
     /// An address can't be had.
     #[error("can't listen on {address}: {source}")]
     Listen {
@@ -121,10 +124,7 @@ pub async fn run(
         .transpose()?
         .map(Arc::new);
     let listener = bind(settings.listen).await?;
-    let health_listener = match settings.metrics_listen {
-        Some(address) => Some(bind(address).await?),
-        None => None,
-    };
+    let pages = Pages::bind(&settings.pages, &settings.clock).await?;
     let log = Log::new(log_settings(&settings))?;
     let engine = Arc::new(Engine::new(Arc::default(), Arc::default()));
     let changes = Arc::new(watch::Sender::new(0));
@@ -187,7 +187,7 @@ pub async fn run(
         stores: Arc::clone(&stores),
         rules,
         signals: Arc::clone(&sink),
-        clients,
+        clients: clients.clone(),
         clock: clock.clone(),
     };
     all.spawn("tell risks", telling.run());
@@ -256,10 +256,8 @@ pub async fn run(
             changes.send_modify(|it| *it = it.wrapping_add(1));
         }
     });
-    if let Some(listener) = health_listener {
-        let health = health(feed, stores, facts, registry);
-        all.spawn("serve health and metrics", health.serve(listener));
-    }
+    let health = health(feed, stores, facts, registry);
+    pages.serve(health, &clients.writes, &mut all);
     all.run_until(stop).await?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use countersign_authzen::BaseUrl;
-use countersign_runtime::Clock;
+use countersign_runtime::{Clock, PageSettings};
 
 use crate::server::REPLICA;
 
@@ -35,8 +35,8 @@ pub struct Settings {
     pub transmitters: Vec<Transmitter>,
     /// The file of the bearer token that Falco shows.
     pub falco_token: Option<PathBuf>,
-    /// Where `/healthz`, `/readyz` and `/metrics` are served, in plain HTTP.
-    pub metrics_listen: Option<SocketAddr>,
+    /// Where `/healthz`, `/readyz` and `/metrics` are served.
+    pub pages: PageSettings,
     /// Where operators serve their signed lists of what was revoked, by URL; none: a certificate that was
     /// taken away before this replica watched isn't known to be.
     pub lists: Vec<String>,

@@ -17,16 +17,17 @@ use tokio::net::TcpListener;
 pub type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// The format of `text::encode`.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(crate) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// `/healthz`, `/readyz` and `/metrics`.
+/// `/healthz`, `/readyz` and `/metrics`, in plain HTTP for anybody. Where metrics aren't for anybody:
+/// [`Pages`](crate::Pages).
 ///
 /// A page of checks has a line for each, `ok` or what is wrong, and status 503 if anything is.
 #[derive(Debug)]
 pub struct Health {
     live: Checks,
     ready: Checks,
-    registry: Arc<Registry>,
+    registry: Option<Arc<Registry>>,
 }
 
 #[derive(Clone, Default)]
@@ -38,7 +39,7 @@ impl Health {
         Self {
             live: Checks::default(),
             ready: Checks::default(),
-            registry,
+            registry: Some(registry),
         }
     }
 
@@ -56,6 +57,12 @@ impl Health {
         self
     }
 
+    /// The checks alone, and the metrics apart, which are served elsewhere.
+    pub(crate) fn without_metrics(mut self) -> (Self, Option<Arc<Registry>>) {
+        let registry = self.registry.take();
+        (self, registry)
+    }
+
     /// Serves for ever.
     ///
     /// # Errors
@@ -66,10 +73,13 @@ impl Health {
 
     fn router(self) -> Router {
         let checks = |checks: Checks| get(page).with_state(Arc::new(checks));
-        Router::new()
+        let router = Router::new()
             .route("/healthz", checks(self.live))
-            .route("/readyz", checks(self.ready))
-            .route("/metrics", get(metrics).with_state(self.registry))
+            .route("/readyz", checks(self.ready));
+        match self.registry {
+            Some(registry) => router.route("/metrics", get(metrics).with_state(registry)),
+            None => router,
+        }
     }
 }
 
@@ -98,14 +108,23 @@ async fn page(State(checks): State<Arc<Checks>>) -> (StatusCode, String) {
 }
 
 async fn metrics(State(registry): State<Arc<Registry>>) -> Response {
-    let mut body = String::new();
-    match text::encode(&mut body, &registry) {
-        Ok(()) => ([(header::CONTENT_TYPE, OPEN_METRICS)], body).into_response(),
+    match exposition(&registry) {
+        Ok(body) => ([(header::CONTENT_TYPE, OPEN_METRICS)], body).into_response(),
         Err(error) => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
             (status, error.to_string()).into_response()
         }
     }
+}
+
+/// The metrics as [`OPEN_METRICS`].
+///
+/// # Errors
+/// One of them can't be encoded.
+pub(crate) fn exposition(registry: &Registry) -> Result<String, fmt::Error> {
+    let mut body = String::new();
+    text::encode(&mut body, registry)?;
+    Ok(body)
 }
 
 #[cfg(test)]

@@ -211,6 +211,7 @@ const LIBRARIES: [(&str, Placement, &str); 7] = [
             "decision",
             "controller",
             "issuer",
+            "runtime", // that of the page of metrics, which signs itself and is of no trust domain
         ]),
         "certificates are made in one place",
     ),

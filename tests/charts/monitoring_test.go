@@ -115,3 +115,46 @@ func TestTheDashboardIsOfMetricsThatExist(t *testing.T) {
 		t.Errorf("only %d questions", count)
 	}
 }
+
+// By who renders them: whoever asks for metrics must do it as they are served.
+func TestMetricsAreReadAsTheyAreServed(t *testing.T) {
+	for set, secure := range map[string]bool{"default": true, "everything": true, "all-secrets": true, "postgresql": false} {
+		programs, monitors := 0, 0
+		for _, it := range rendered(t, set) {
+			switch it["kind"] {
+			case "StatefulSet":
+				programs++
+				container := at(it, "spec", "template", "spec").(object)["containers"].([]any)[0]
+				if slices.Contains(words(at(container, "args")), "--metrics-secure") != secure {
+					t.Errorf("%s: %s serves metrics otherwise", set, name(it))
+				}
+				asked := map[bool]string{true: "health", false: "metrics"}[secure]
+				for _, probe := range []string{"livenessProbe", "readinessProbe"} {
+					if port := at(container, probe, "httpGet", "port"); port != asked {
+						t.Errorf("%s: the %s of %s asks %v", set, probe, name(it), port)
+					}
+				}
+			case "ServiceMonitor", "PodMonitor":
+				monitors++
+				endpoints, _ := at(it, "spec", "endpoints").([]any)
+				pods, _ := at(it, "spec", "podMetricsEndpoints").([]any)
+				for _, endpoint := range slices.Concat(endpoints, pods) {
+					own, _ := at(endpoint, "bearerTokenFile").(string)
+					given, _ := at(endpoint, "authorization", "credentials", "name").(string)
+					if (at(endpoint, "scheme") == "https") != secure || ((own == "") == (given == "")) == secure {
+						t.Errorf("%s: %v", set, endpoint)
+					}
+					// Only where there is nothing to verify by.
+					blind := at(endpoint, "tlsConfig", "insecureSkipVerify") == true
+					named := at(endpoint, "tlsConfig", "serverName") != nil
+					if secure && blind == named || !secure && (blind || named) || set == "everything" && blind {
+						t.Errorf("%s: %v", set, endpoint)
+					}
+				}
+			}
+		}
+		if programs == 0 || monitors == 0 && set != "default" {
+			t.Errorf("%s: %d programs, %d monitors", set, programs, monitors)
+		}
+	}
+}

@@ -64,7 +64,7 @@ func TestTheChartGrantsWhatTheExamplesGrantAndNoMore(t *testing.T) {
 	wanted := grants(t, examples, func(object) bool { return true })
 	// `rights` has Secrets in finance, Jobs, a decision point that Falco tells of pods, and pod certificates.
 	is := grants(t, rendered(t, "rights"), func(it object) bool {
-		return slices.Contains([]string{"operator", "decide", "issue"}, component(it))
+		return slices.Contains([]string{"operator", "decide", "issue", "metrics"}, component(it))
 	})
 	for id, it := range wanted {
 		if !reflect.DeepEqual(is[id], it) {

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use countersign_api::{AgentIdentity, AgentPolicy, ClusterAgentPolicy, TaskKind};
-use k8s_openapi::api::authentication::v1::TokenRequest;
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, PostParams};
 use rcgen::KeyPair;
 use serde_json::{Value, json};
@@ -17,6 +16,7 @@ use crate::decision::setting::{guard, permit, set_cluster_policy, spiffe_id};
 use crate::decision::signals::signal;
 use crate::harness::{DOMAIN, OWNER, Operator, Space, World, eventually, identity, job};
 use crate::pki::pkcs10;
+use crate::scraper::{Reader, pages, token_of};
 use crate::support::{
     OPERATOR_NAMESPACE, create, is, label_namespace, serial, until, until_gone, with,
 };
@@ -25,15 +25,17 @@ use crate::support::{
 const EARLY: &str = "early.example.com";
 
 /// A world whose operator is a ServiceAccount.
-struct Narrow {
-    world: World,
+pub(crate) struct Narrow {
+    pub(crate) world: World,
     operator: Operator,
-    /// Of its pages.
-    port: u16,
+    /// Where the probes' pages are.
+    pub(crate) health: String,
+    /// Where metrics are, for who may read them.
+    pub(crate) metrics: String,
 }
 
 impl Narrow {
-    async fn shared() -> &'static Self {
+    pub(crate) async fn shared() -> &'static Self {
         static SHARED: OnceCell<Narrow> = OnceCell::const_new();
         SHARED
             .get_or_init(|| async {
@@ -60,19 +62,19 @@ impl Narrow {
             .await
             .unwrap();
         let kubeconfig = kubeconfig(&world, "countersign").await;
-        let port = free_port();
-        let listen = format!("127.0.0.1:{port}");
-        let arguments = [
-            "--secret-namespaces",
-            "finance",
-            "--metrics-listen",
-            &listen,
-        ];
+        let (health, pages, metrics) = pages(&["--metrics-secure"]);
+        let mut arguments = vec!["--secret-namespaces", "finance", "--metrics-secure"];
+        arguments.extend(pages.iter().map(String::as_str));
         let operator = world.operator_by(&kubeconfig, "narrow", &arguments);
+        eventually("the operator's pages", async || {
+            TcpStream::connect(&metrics).await.ok()
+        })
+        .await;
         Self {
             world,
             operator,
-            port,
+            health,
+            metrics,
         }
     }
 
@@ -86,8 +88,9 @@ impl Narrow {
         space
     }
 
-    async fn page(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+    /// Of those that anybody may read.
+    pub(crate) async fn page(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.health).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
@@ -100,22 +103,13 @@ impl Narrow {
 
 /// For a ServiceAccount of the operator's namespace.
 pub(crate) async fn kubeconfig(world: &World, account: &str) -> PathBuf {
-    let accounts = Api::<ServiceAccount>::namespaced(world.client().await, OPERATOR_NAMESPACE);
-    let request: TokenRequest = serde_json::from_value(json!({"spec": {"audiences": []}})).unwrap();
-    let params = PostParams::default();
-    let token = accounts.create_token_request(account, &params, &request);
-    let token = token.await.unwrap().status.unwrap().token;
+    let token = token_of(world, OPERATOR_NAMESPACE, account, &[]).await;
     let admin = std::fs::read_to_string(world.plane().kubeconfig()).unwrap();
     let mut config: Value = serde_json::from_str(&admin).unwrap();
     config["users"][0]["user"] = json!({"token": token});
     let path = world.plane().dir().join(format!("{account}.kubeconfig"));
     std::fs::write(&path, config.to_string()).unwrap();
     path
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 fn by_request(name: &str, task: &str) -> AgentIdentity {
@@ -221,7 +215,7 @@ async fn the_rights_that_ship_are_enough_to_decide() {
     let space = narrow.finance().await;
     let kubeconfig = kubeconfig(&narrow.world, "countersign-decide").await;
     let dir = narrow.world.plane().dir();
-    let decider = Decider::by(&kubeconfig, dir, "narrow", &[]);
+    let decider = Decider::by(&kubeconfig, dir, "narrow", &["--metrics-secure"]);
     set_cluster_policy(&narrow.world, "guard", &guard()).await;
     space.set_policy("granted", &permit()).await;
     space.create_job(&job("decided")).await;
@@ -235,6 +229,9 @@ async fn the_rights_that_ship_are_enough_to_decide() {
     decider.tell(&signal(&agent, 90, "risk")).await;
     // By way of the status that it may write, and the operator that takes the certificate away.
     decider.until(&asked, "AgentSuspended").await;
+    let reader = Reader::bound(&narrow.world, "decide").await;
+    let page = reader.until(&decider.metrics, 200).await.body;
+    assert!(page.contains("countersign_decisions_total{"), "{page}");
     let log = decider.log();
     assert!(!log.contains("forbidden"), "{log}");
 }
@@ -311,8 +308,8 @@ async fn the_pages_say_that_it_is_well_and_count_without_names() {
         assert_eq!(status, 200, "{path}: {body}");
         assert!(body.contains("ok"), "{body}");
     }
-    let (status, metrics) = narrow.page("/metrics").await;
-    assert_eq!(status, 200);
+    let reader = Reader::bound(&narrow.world, "pages").await;
+    let metrics = reader.until(&narrow.metrics, 200).await.body;
     assert!(metrics.ends_with("# EOF\n"));
     for name in [
         "countersign_certificate_issue_latency_seconds_bucket",

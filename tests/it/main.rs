@@ -30,6 +30,8 @@ mod print;
 mod refusals;
 mod renewal;
 mod request;
+mod scrape;
+mod scraper;
 mod states;
 mod support;
 mod survival;

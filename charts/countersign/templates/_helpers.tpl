@@ -194,6 +194,56 @@ seccompProfile:
         storage: {{ .Values.audit.volume.size }}
 {{- end -}}
 
+{{/* Where metrics are served, and the probes' pages. Takes [root, port of metrics, port of probes]. */}}
+{{- define "countersign.metricsArgs" -}}
+{{- $root := index . 0 -}}
+- --metrics-listen={{ $root.Values.listenAddress }}:{{ index . 1 }}
+{{- if $root.Values.metrics.secure }}
+- --metrics-secure
+- --health-listen={{ $root.Values.listenAddress }}:{{ index . 2 }}
+{{- if $root.Values.metrics.tls.secretName }}
+- --metrics-tls-cert=/etc/countersign/metrics/tls.crt
+- --metrics-tls-key=/etc/countersign/metrics/tls.key
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Takes the same. */}}
+{{- define "countersign.metricsPorts" -}}
+- name: metrics
+  containerPort: {{ index . 1 }}
+{{- if (index . 0).Values.metrics.secure }}
+- name: health
+  containerPort: {{ index . 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* The name of the port that kubelets ask. */}}
+{{- define "countersign.healthPort" -}}
+{{ ternary "health" "metrics" .Values.metrics.secure }}
+{{- end -}}
+
+{{/* Is there a Secret with the certificate for metrics? */}}
+{{- define "countersign.metricsVolume" -}}
+{{- if and .Values.metrics.secure .Values.metrics.tls.secretName }}true{{ end -}}
+{{- end -}}
+
+{{- define "countersign.metricsMount" -}}
+- name: metrics-tls
+  mountPath: /etc/countersign/metrics
+  readOnly: true
+{{- end -}}
+
+{{- define "countersign.metricsSecret" -}}
+- name: metrics-tls
+  secret:
+    secretName: {{ .Values.metrics.tls.secretName }}
+    defaultMode: 0440
+    items:
+      - {key: tls.crt, path: tls.crt}
+      - {key: tls.key, path: tls.key}
+{{- end -}}
+
 {{/* Names and the API server; ports are all that can be told of a Service's backends. */}}
 {{- define "countersign.egress" -}}
 - ports:
@@ -250,6 +300,12 @@ seccompProfile:
 {{- end -}}
 {{- if and (eq .Values.audit.store "PostgreSQL") (not .Values.audit.postgreSQL.secretName) -}}
 {{- fail "audit.store is PostgreSQL: name the Secret with its URL in audit.postgreSQL.secretName" -}}
+{{- end -}}
+{{- if and .Values.metrics.tls.secretName (not .Values.metrics.secure) -}}
+{{- fail "metrics.tls: without metrics.secure metrics are plain HTTP; leave metrics.tls.secretName empty" -}}
+{{- end -}}
+{{- if and .Values.monitoring.enabled .Values.metrics.secure (eq .Values.monitoring.kind "PodMonitor") (not .Values.monitoring.tokenSecret.name) -}}
+{{- fail "monitoring.kind is PodMonitor, which can't show Prometheus's own token: name a Secret with a token in monitoring.tokenSecret.name" -}}
 {{- end -}}
 {{- if eq (int .Values.audit.retentionDays) 1 -}}
 {{- fail "audit.retentionDays must be 0 (for good) or at least 2" -}}

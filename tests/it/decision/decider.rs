@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::connection::Connection;
 use crate::harness::{PATIENCE, World, eventually};
+use crate::scraper::pages;
 
 /// What it lets everybody in by who asks here.
 pub(super) const TOKEN: &str = "a-token-for-tests-long-enough";
@@ -18,6 +19,8 @@ pub(crate) struct Decider {
     child: Child,
     pub(crate) address: String,
     health: String,
+    /// Where metrics are: at `health`, unless it was told `--metrics-secure`.
+    pub(crate) metrics: String,
     log: PathBuf,
     pub(crate) audit: String,
 }
@@ -49,14 +52,13 @@ impl Decider {
         let audit = format!("sqlite:{}", dir.join(format!("decide-{name}.db")).display());
         let given = arguments.iter().position(|it| *it == "--listen");
         let address = given.map_or_else(free_address, |at| arguments[at + 1].to_owned());
-        let health = free_address();
+        let (health, pages, metrics) = pages(arguments);
         let token = format!(
             "tests={},vouches,authoritative,reports",
             token_file.display()
         );
         let defaults = [
             ("--listen", address.as_str()),
-            ("--metrics-listen", health.as_str()),
             ("--audit", audit.as_str()),
             ("--audit-writer", name),
             ("--token", token.as_str()),
@@ -66,6 +68,7 @@ impl Decider {
             .flat_map(|(flag, value)| [flag, value]);
         let child = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .arg("decide")
+            .args(pages)
             .args(defaults)
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
@@ -79,6 +82,7 @@ impl Decider {
             child,
             address,
             health,
+            metrics,
             log,
             audit,
         }

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use countersign_issuer::{Settings, run};
-use countersign_runtime::Clock;
+use countersign_runtime::{Clock, PageSettings};
 use jiff::SignedDuration;
 use tokio::sync::oneshot;
 
@@ -30,7 +30,7 @@ async fn an_issuer_whose_clock_is_off_issues_nothing() {
         namespace: OPERATOR_NAMESPACE.to_owned(),
         listen,
         audience: "countersign".to_owned(),
-        metrics_listen: None,
+        pages: PageSettings::default(),
         oidc_listen: None,
         lists: Vec::new(),
         pod_certificates: false,

@@ -10,7 +10,7 @@ pub(crate) mod program;
 mod refusing;
 mod rights;
 mod set_back;
-mod tokens;
+pub(crate) mod tokens;
 mod watching;
 
 use countersign_api::AgentIdentity;

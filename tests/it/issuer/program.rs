@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::client::Sidecar;
 use crate::harness::{DOMAIN, World, eventually};
+use crate::scraper::pages;
 use crate::support::OPERATOR_NAMESPACE;
 
 /// A running `countersign issue`; killed when dropped.
@@ -20,6 +21,8 @@ pub(crate) struct Issuer {
     child: Child,
     pub(crate) address: String,
     health: String,
+    /// Where metrics are: at `health`, unless it was told `--metrics-secure`.
+    pub(crate) metrics: String,
     log: PathBuf,
     pub(crate) audit: String,
 }
@@ -56,10 +59,9 @@ impl Issuer {
         let own = format!("sqlite:{}", dir.join(format!("issue-{name}.db")).display());
         let audit = given("--audit").unwrap_or(own);
         let address = given("--listen").unwrap_or_else(free_address);
-        let health = free_address();
+        let (health, pages, metrics) = pages(arguments);
         let defaults = [
             ("--listen", address.as_str()),
-            ("--metrics-listen", health.as_str()),
             ("--audit", audit.as_str()),
             ("--audit-writer", name),
         ];
@@ -67,6 +69,7 @@ impl Issuer {
         let defaults = defaults.filter(|(flag, _)| !arguments.contains(flag));
         let child = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .arg("issue")
+            .args(pages)
             .args(defaults.flat_map(|(flag, value)| [flag, value]))
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
@@ -80,6 +83,7 @@ impl Issuer {
             child,
             address,
             health,
+            metrics,
             log,
             audit,
         }

@@ -10,6 +10,7 @@ use super::workload;
 use crate::decision::setting::spiffe_id;
 use crate::harness::{DOMAIN, World, job};
 use crate::least_rights::kubeconfig;
+use crate::scraper::Reader;
 use crate::support::{create, uid, with};
 use crate::tasks::Kind;
 
@@ -17,7 +18,7 @@ use crate::tasks::Kind;
 async fn the_rights_of_the_examples_are_enough_and_what_they_dont_show_is_no_pods() {
     let world = World::own().await;
     let rights = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/rbac");
-    for file in ["operator.yaml", "issuing-endpoint.yaml"] {
+    for file in ["operator.yaml", "issuing-endpoint.yaml", "metrics.yaml"] {
         let file = rights.join(file).display().to_string();
         let apply = ["apply", "--server-side", "-f", &file];
         world.plane().kubectl(&apply).await.unwrap();
@@ -28,9 +29,12 @@ async fn the_rights_of_the_examples_are_enough_and_what_they_dont_show_is_no_pod
         &kubeconfig(&world, "countersign-issue").await,
         world.plane().dir(),
         "narrow",
-        &[],
+        &["--metrics-secure"],
     );
     issuer.ready().await;
+    let reader = Reader::bound(&world, "issue").await;
+    let page = reader.until(&issuer.metrics, 200).await.body;
+    assert!(page.contains("countersign_issuing_connections "), "{page}");
     let sidecar = issuer.sidecar(&world).await;
     let space = world.space("rights").await;
 

@@ -2,7 +2,7 @@
 
 use countersign_api::TrustDomain;
 use countersign_controller::{AuditSettings, OperatorError, Settings, run};
-use countersign_runtime::Clock;
+use countersign_runtime::{Clock, PageSettings};
 use jiff::SignedDuration;
 use kube::api::Api;
 use tokio::sync::oneshot;
@@ -91,7 +91,7 @@ impl Running {
             secret_namespaces: None,
             issuing: false,
             workers: 8,
-            listen: None,
+            pages: PageSettings::default(),
             propagation_seconds: 120,
             watch_seconds: 60,
             audit: AuditSettings {
