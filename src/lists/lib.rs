@@ -13,14 +13,14 @@
 //!
 //! What it must not do: say what follows from a list, or take anything from a server that isn't signed.
 
-mod ages;
 mod fetch;
 mod held;
 mod lists;
+mod metrics;
 mod passing;
 #[cfg(test)]
 mod tests;
 
-pub use ages::Ages;
 pub use lists::{Lists, Revoke, Wanted, is_server};
+pub use metrics::Ages;
 pub use passing::{Crls, MOST_BYTES};

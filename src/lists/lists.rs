@@ -37,8 +37,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
-use crate::ages::{Ages, List};
 use crate::held::{self, Held};
+use crate::metrics::{Ages, List};
 use crate::passing::{Crls, Passing};
 
 /// Lists are fetched so often, or when half of their time is over,
