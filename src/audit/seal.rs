@@ -37,7 +37,8 @@ impl Log {
     /// Moves the records of `chain` from before `before`, as far as a signed checkpoint goes, to a
     /// new file in `dir`, and says which; `None` if there are none. All are verified on their way.
     /// With `unsigned`, a chain that nobody has ever signed in a file of its own, where no operator
-    /// comes to sign it, is sealed without a checkpoint: its hashes vouch for it as they did before. The file is durable, and a record of this log's own chain names it, before a row is deleted;
+    /// comes to sign it, is sealed without a checkpoint: its hashes vouch for it as they did before.
+    /// The file is durable, and a record of this log's own chain names it, before a row is deleted;
     /// whatever interrupts it, calling it again goes on.
     ///
     /// Only this log's own chains. What is sealed is found no more by look-ups, so a segment ends

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::crowd::{is_completed, is_ready, name};
 use super::pair::{Pair, SERVER_LOOKS_EVERY};
 use super::record::Book;
-use crate::harness::{PATIENCE, World, condition};
+use crate::harness::{PATIENCE, World};
 use crate::support::uid;
 
 const EVERYWHERE: &[&str] = &["--secret-namespaces", "*"];
@@ -43,7 +43,7 @@ async fn while_the_only_operator_is_replaced_nothing_is_granted_and_no_handshake
     space.until_no_secret(&format!("{deleted}-identity")).await;
     tokio::time::sleep(GONE).await;
     // Nothing is granted, and what needs the operator to end waits for it.
-    assert!(condition(&space.get("late").await, "Ready").is_none());
+    assert!(!is_ready(&space.get("late").await));
     assert!(space.secret("late-identity").await.is_none());
     for name in [&ended, &suspended] {
         let secret = space.secret(&format!("{name}-identity")).await;
