@@ -126,6 +126,7 @@ refuse_bad_values() {
   refused "at '/secretNamespaces/0'" --set 'secretNamespaces={*}'
   refused "additional properties 'replica' not allowed" --set operator.replica=1
   refused "must be 0 (for good) or at least 2" --set audit.retentionDays=1
+  refused "nothing is sealed without audit.retentionDays" --set audit.segmentDays=7
   refused "decide.tls.secretName" --set decide.enabled=true
   refused "nobody may ask" "${decide[@]}"
   refused "not both" "${asked[@]}" --set decide.callerCA.secretName=a --set decide.callerCA.configMapName=b

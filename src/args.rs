@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use countersign_audit::Retention;
 use countersign_pdp::{CallerRule, TokenFile, Transmitter};
 
 use crate::metrics_args::MetricsSecurity;
@@ -83,13 +84,8 @@ pub(crate) struct Run {
     /// This replica's name in the audit log: the same after a restart, and no other replica's
     #[arg(long, env = "POD_NAME", default_value = "operator")]
     pub(crate) audit_writer: String,
-    /// Days that records stay in the audit log's database; older ones are sealed into files of
-    /// --audit-segments. Without it, they stay for good
-    #[arg(long, requires = "audit_segments", value_parser = clap::value_parser!(u32).range(2..=36_500))]
-    pub(crate) audit_retention_days: Option<u32>,
-    /// The folder that old records are sealed into
-    #[arg(long, requires = "audit_retention_days")]
-    pub(crate) audit_segments: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sealing: Sealing,
     /// Where bundles and revocation lists are served, in plain HTTP: all of it is signed or public;
     /// 'none' for nowhere
     #[arg(long, default_value = "127.0.0.1:8081")]
@@ -202,6 +198,8 @@ pub(crate) struct Decide {
     /// This replica's name in the audit log: the same after a restart, and nobody else's
     #[arg(long, env = "POD_NAME", default_value = "decide")]
     pub(crate) audit_writer: String,
+    #[command(flatten)]
+    pub(crate) sealing: Sealing,
     /// Which allows are recorded; denies always are. What a ClusterAgentPolicy wants on record first
     /// is recorded before it is answered
     #[arg(long, default_value = "all")]
@@ -277,6 +275,8 @@ pub(crate) struct Issue {
     /// This replica's name in the audit log: the same after a restart, and nobody else's
     #[arg(long, env = "POD_NAME", default_value = "issue")]
     pub(crate) audit_writer: String,
+    #[command(flatten)]
+    pub(crate) sealing: Sealing,
     /// How long a watch stays open at most: for tests that can't wait for one that hangs
     #[arg(long, hide = true, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=60))]
     pub(crate) watch_seconds: u32,
@@ -287,6 +287,21 @@ pub(crate) struct Issue {
     /// How to log
     #[arg(long, default_value = "text")]
     pub(crate) log_format: LogFormat,
+}
+
+/// What leaves the audit log's database.
+#[derive(Debug, Args)]
+pub(crate) struct Sealing {
+    /// Days that records stay in the audit log's database; older ones are sealed into files of
+    /// --audit-segments. Without it, they stay for good
+    #[arg(long, requires = "audit_segments", value_parser = clap::value_parser!(u32).range(2..=36_500))]
+    audit_retention_days: Option<u32>,
+    /// The folder that old records are sealed into
+    #[arg(long, requires = "audit_retention_days")]
+    audit_segments: Option<PathBuf>,
+    /// Days that sealed files stay in it; they are removed then. Without it, they stay for good
+    #[arg(long, requires = "audit_segments", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    audit_segment_days: Option<u32>,
 }
 
 /// How a sidecar runs.
@@ -354,6 +369,18 @@ pub(crate) struct Listen(pub(crate) Option<SocketAddr>);
 pub(crate) enum LogFormat {
     Text,
     Json,
+}
+
+impl Sealing {
+    /// `None`: all records stay where they are.
+    pub(crate) fn retention(self) -> Option<Retention> {
+        let (days, segments) = self.audit_retention_days.zip(self.audit_segments)?;
+        Some(Retention {
+            days,
+            segments,
+            segment_days: self.audit_segment_days,
+        })
+    }
 }
 
 impl std::str::FromStr for Listen {

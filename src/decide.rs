@@ -59,6 +59,7 @@ fn settings(arguments: Decide) -> Result<Settings> {
         max_connections: usize::try_from(arguments.max_connections)?,
         audit_url: arguments.audit,
         audit_writer: arguments.audit_writer,
+        retention: arguments.sealing.retention(),
         record: match arguments.record {
             RecordAllows::All => Record::All,
             RecordAllows::Sensitive => Record::Sensitive,

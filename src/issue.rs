@@ -45,6 +45,7 @@ fn settings(arguments: Issue) -> Result<Settings> {
         max_connections: usize::try_from(arguments.max_connections)?,
         audit_url: arguments.audit,
         audit_writer: arguments.audit_writer,
+        retention: arguments.sealing.retention(),
         watch_seconds: arguments.watch_seconds,
         clock: Clock::system(),
     })

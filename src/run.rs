@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use countersign_controller::{AuditSettings, Retention, Settings, run as operate};
+use countersign_controller::{AuditSettings, Settings, run as operate};
 use countersign_runtime::Clock;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,10 +25,7 @@ pub(crate) fn run(arguments: Run) -> Result<()> {
         audit: AuditSettings {
             url: arguments.audit,
             writer: arguments.audit_writer,
-            retention: arguments
-                .audit_retention_days
-                .zip(arguments.audit_segments)
-                .map(|(days, segments)| Retention { days, segments }),
+            retention: arguments.sealing.retention(),
         },
         publish: arguments.publish_listen.0,
         revocation_seconds: arguments.revocation_max_age_seconds,

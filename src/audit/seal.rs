@@ -25,16 +25,19 @@ use crate::walk::Walk;
 /// Records in memory, and rows deleted by one statement: so few that the writer hardly waits.
 const PAGE: u32 = 1000;
 
-/// The checkpoint that a segment ends with.
+/// What a segment ends with.
 struct End {
     seq: u64,
     hash: Hash,
-    token: String,
+    /// The checkpoint on it, where somebody signs the chain.
+    token: Option<String>,
 }
 
 impl Log {
     /// Moves the records of `chain` from before `before`, as far as a signed checkpoint goes, to a
     /// new file in `dir`, and says which; `None` if there are none. All are verified on their way.
+    /// With `unsigned`, a chain that nobody has ever signed in a file of its own, where no operator
+    /// comes to sign it, is sealed without a checkpoint: its hashes vouch for it as they did before.
     /// The file is durable, and a record of this log's own chain names it, before a row is deleted;
     /// whatever interrupts it, calling it again goes on.
     ///
@@ -50,6 +53,7 @@ impl Log {
         before: Timestamp,
         dir: &Path,
         verifier: &dyn CheckpointVerifier,
+        unsigned: bool,
     ) -> Result<Option<(SealedSegment, PathBuf)>, AuditError> {
         let trust_domain = trust_domain_of(chain);
         if chain != crate::chain::chain_name(trust_domain, &self.shared.settings.writer) {
@@ -69,7 +73,15 @@ impl Log {
         // What an interrupted call left.
         delete(&mut connection, chain, walk.seq).await?;
         let now = (self.shared.settings.now)();
-        let Some(end) = end(&mut connection, &walk, before, now, verifier).await? else {
+        let unexpired = first_unexpired(&mut connection, chain, now).await?;
+        let signed_once = rows.iter().any(|it| !it.token.is_empty())
+            || (reader.chains_of_checkpoints().await?.iter()).any(|it| it == chain);
+        let end = if unsigned && !signed_once && !store.is_postgres() {
+            unsigned_end(&mut connection, &walk, before, unexpired).await?
+        } else {
+            signed_end(&mut connection, &walk, before, unexpired, verifier).await?
+        };
+        let Some(end) = end else {
             return Ok(None);
         };
         let first_seq = walk.seq + 1;
@@ -105,7 +117,7 @@ impl Log {
         .bind(signed(end.seq))
         .bind(end.hash.to_string())
         .bind(digest.to_string())
-        .bind(end.token)
+        .bind(end.token.unwrap_or_default())
         .execute(&mut connection)
         .await
         .map_err(AuditError::store("seal"))?;
@@ -172,7 +184,7 @@ impl Log {
         }
         if walk.hash != end.hash {
             return Err(AuditError::Seal(format!(
-                "the signed checkpoint on {} has another hash",
+                "record {} has another hash than its end",
                 end.seq
             )));
         }
@@ -194,23 +206,66 @@ impl Log {
     }
 }
 
-/// The newest good checkpoint on a record from before `before`, with nothing up to it that is
-/// unexpired at `now`.
-async fn end(
+/// The first record of something that is unexpired at `now`; beyond all if there is none.
+async fn first_unexpired(
+    connection: &mut AnyConnection,
+    chain: &str,
+    now: Timestamp,
+) -> Result<i64, AuditError> {
+    let row = sqlx::query("SELECT MIN(seq) FROM records WHERE chain = $1 AND not_after > $2")
+        .bind(chain)
+        .bind(now.as_millisecond())
+        .fetch_one(connection)
+        .await
+        .map_err(AuditError::store("find what is unexpired"))?;
+    let first: Option<i64> =
+        (row.try_get(0)).map_err(AuditError::store("find what is unexpired"))?;
+    Ok(first.unwrap_or(i64::MAX))
+}
+
+/// The last of the records from before `before` with nothing up to it that is unexpired. From the
+/// oldest on: there are few of them.
+async fn unsigned_end(
     connection: &mut AnyConnection,
     walk: &Walk,
     before: Timestamp,
-    now: Timestamp,
+    unexpired: i64,
+) -> Result<Option<End>, AuditError> {
+    let row = sqlx::query(
+        "SELECT seq, hash FROM records WHERE chain = $1 AND seq > $2 AND seq < $3 AND seq < COALESCE(\
+         (SELECT seq FROM records WHERE chain = $1 AND seq > $2 AND time >= $4 ORDER BY seq LIMIT 1), $3) \
+         ORDER BY seq DESC LIMIT 1",
+    )
+    .bind(&walk.chain)
+    .bind(signed(walk.seq))
+    .bind(unexpired)
+    .bind(before.as_millisecond())
+    .fetch_optional(connection)
+    .await
+    .map_err(AuditError::store("find what to seal"))?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let read = || Ok::<_, sqlx::Error>((unsigned(row.try_get(0)?), row.try_get::<String, _>(1)?));
+    let (seq, hash) = read().map_err(AuditError::store("find what to seal"))?;
+    let hash = Hash::parse(&hash)
+        .ok_or_else(|| AuditError::Seal(format!("the hash of record {seq} is none")))?;
+    Ok(Some(End {
+        seq,
+        hash,
+        token: None,
+    }))
+}
+
+/// The newest good checkpoint on a record from before `before`, with nothing up to it that is
+/// unexpired.
+async fn signed_end(
+    connection: &mut AnyConnection,
+    walk: &Walk,
+    before: Timestamp,
+    unexpired: i64,
     verifier: &dyn CheckpointVerifier,
 ) -> Result<Option<End>, AuditError> {
-    let row = sqlx::query("SELECT MIN(seq) FROM records WHERE chain = $1 AND not_after > $2")
-        .bind(&walk.chain)
-        .bind(now.as_millisecond())
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(AuditError::store("find what is unexpired"))?;
-    let unexpired: Option<i64> =
-        (row.try_get(0)).map_err(AuditError::store("find what is unexpired"))?;
     let row = sqlx::query(
         "SELECT c.seq, c.token FROM checkpoints c JOIN records r ON r.chain = c.chain AND r.seq = c.seq \
          WHERE c.chain = $1 AND c.seq > $2 AND r.time < $3 AND c.seq < $4 \
@@ -219,7 +274,7 @@ async fn end(
     .bind(&walk.chain)
     .bind(signed(walk.seq))
     .bind(before.as_millisecond())
-    .bind(unexpired.unwrap_or(i64::MAX))
+    .bind(unexpired)
     .fetch_optional(connection)
     .await
     .map_err(AuditError::store("find what to seal"))?;
@@ -232,7 +287,7 @@ async fn end(
         Ok(it) if it.chain == walk.chain && it.seq == seq => Ok(Some(End {
             seq,
             hash: it.hash,
-            token,
+            token: Some(token),
         })),
         Ok(_) => Err(AuditError::Seal(format!(
             "the checkpoint on {seq} is another's"

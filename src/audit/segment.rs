@@ -1,7 +1,7 @@
 //! The oldest records, moved to files that verify by themselves.
 //!
 //! A segment has a line that says what it is, a line for each record, and a line with the signed
-//! checkpoint on the last. All are JSON.
+//! checkpoint on the last, or `null` where nobody signs the chain. All are JSON.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -46,7 +46,7 @@ impl Header {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Trailer {
-    pub(crate) checkpoint: String,
+    pub(crate) checkpoint: Option<String>,
 }
 
 /// What verification of a segment's file found.
@@ -61,6 +61,8 @@ pub struct SegmentReport {
     pub segment: SealedSegment,
     /// The hash of the record before the first, which is the last of the segment before.
     pub previous_hash: Hash,
+    /// Is its end signed? If not, only its log can vouch for it.
+    pub signed: bool,
     /// What is wrong, if anything is.
     pub finding: Option<Finding>,
 }
@@ -104,7 +106,8 @@ pub fn read_segment(
         seq: header.first_seq - 1,
         hash: header.previous_hash,
     };
-    let finding = walk_lines(&mut lines, &mut walk, &header, verifier)?;
+    let mut signed = false;
+    let finding = walk_lines(&mut lines, &mut walk, &header, verifier, &mut signed)?;
     while lines.next()?.is_some() {}
     Ok(SegmentReport {
         records: walk.seq + 1 - header.first_seq,
@@ -116,6 +119,7 @@ pub fn read_segment(
         },
         previous_hash: header.previous_hash,
         chain: header.chain,
+        signed,
         finding,
     })
 }
@@ -125,6 +129,7 @@ fn walk_lines(
     walk: &mut Walk,
     header: &Header,
     verifier: &dyn CheckpointVerifier,
+    signed: &mut bool,
 ) -> std::io::Result<Option<Finding>> {
     let found = |seq, through, tampering, detail: &str| {
         let detail = detail.to_owned();
@@ -177,17 +182,18 @@ fn walk_lines(
             "there is no checkpoint",
         );
     };
-    match verifier.verify(&trailer.checkpoint) {
-        Err(why) => return found(last, last, Tampering::CheckpointForged, &why),
-        Ok(it) if it.chain != walk.chain || it.seq != last => {
+    match trailer.checkpoint.map(|token| verifier.verify(&token)) {
+        None => {} // nobody signs the chain
+        Some(Err(why)) => return found(last, last, Tampering::CheckpointForged, &why),
+        Some(Ok(it)) if it.chain != walk.chain || it.seq != last => {
             let detail = format!("what was signed is {} of {}", it.seq, it.chain);
             return found(last, last, Tampering::CheckpointForged, &detail);
         }
-        Ok(it) if it.hash != walk.hash => {
+        Some(Ok(it)) if it.hash != walk.hash => {
             let detail = "the signed checkpoint has another hash";
             return found(header.first_seq, last, Tampering::Rewritten, detail);
         }
-        Ok(_) => {}
+        Some(Ok(_)) => *signed = true,
     }
     if lines.next()?.is_some() {
         return found(

@@ -15,6 +15,7 @@ use crate::walk::Walk;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SegmentRow {
     pub(crate) segment: SealedSegment,
+    /// The checkpoint on its end; empty where nobody signs the chain.
     pub(crate) token: String,
 }
 
@@ -63,8 +64,9 @@ pub(crate) async fn segments_of(
         .collect()
 }
 
-/// Where the records that are not sealed begin. Each segment's end must be signed, and the newest
-/// must be named by a record of the chain, whose time to be sealed comes with a later one: else
+/// Where the records that are not sealed begin. Each segment's end must be signed, unless nothing
+/// before it is: such a chain is linked by hashes alone, and what was signed of it later can't be
+/// sealed unsigned any more. The newest must be named by a record of the chain, whose time to be sealed comes with a later one: else
 /// whoever may write anything could remove the oldest records and call them sealed.
 pub(crate) async fn unsealed(
     reader: &Reader,
@@ -95,7 +97,10 @@ pub(crate) async fn unsealed(
             return Ok(None);
         }
         match verifier.verify(&row.token) {
-            Ok(it) if it.chain == walk.chain && it.seq == last_seq && it.hash == last_hash => {}
+            Err(_) if row.token.is_empty() && report.signed_through == 0 => {}
+            Ok(it) if it.chain == walk.chain && it.seq == last_seq && it.hash == last_hash => {
+                report.signed_through = last_seq;
+            }
             Ok(it) => {
                 let detail = format!("the segment's checkpoint is on {} of {}", it.seq, it.chain);
                 report.find(Tampering::CheckpointForged, last_seq, last_seq, detail);
@@ -133,7 +138,6 @@ pub(crate) async fn unsealed(
             return Ok(None);
         }
     }
-    report.signed_through = walk.seq;
     report.sealed = rows.iter().map(|it| it.segment.clone()).collect();
     Ok(Some(walk))
 }

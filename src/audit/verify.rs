@@ -94,6 +94,9 @@ impl Examination<'_> {
         else {
             return Ok(report);
         };
+        if !self.anchors_within(segments, &mut report) {
+            return Ok(report);
+        }
         for segment in &report.sealed.clone() {
             if !self.anchors_at(segment.last_seq, segment.last_hash, &mut report) {
                 return Ok(report);
@@ -211,6 +214,25 @@ impl Examination<'_> {
                 return false;
             }
             report.anchored_through = seq;
+        }
+        true
+    }
+
+    /// Whoever may write anything could remove records that were signed, and call them a segment of a
+    /// chain that nobody signs; false if an anchor tells of it.
+    fn anchors_within(
+        &self,
+        segments: &[crate::segments::SegmentRow],
+        report: &mut ChainReport,
+    ) -> bool {
+        for row in segments.iter().filter(|it| it.token.is_empty()) {
+            let (first, last) = (row.segment.first_seq, row.segment.last_seq);
+            let signed = |it: &&Checkpoint| (first..=last).contains(&it.seq);
+            if let Some(anchor) = self.anchors.iter().find(signed) {
+                let detail = format!("{} was signed, and their segment is not", anchor.seq);
+                report.find(Tampering::CheckpointForged, first, last, detail);
+                return false;
+            }
         }
         true
     }

@@ -33,7 +33,6 @@ mod operator;
 mod owner;
 mod policy;
 mod requester;
-mod retention;
 mod retired;
 mod revocation;
 mod secret;
@@ -47,4 +46,3 @@ mod witness;
 mod write;
 
 pub use operator::{AuditSettings, OperatorError, Settings, run};
-pub use retention::Retention;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_audit::Log;
+use countersign_audit::{Log, Retention};
 use countersign_runtime::{
     Candidate, Check, Clients, Clock, Health, Leadership, Outcome, PageSettings, Pages, PagesError,
     Queue, Store, Supervisor, TaskEnded, Urgency, WatchMetrics, WatchProgress,
@@ -30,7 +30,6 @@ use crate::installation::Installation;
 use crate::metrics::Metrics;
 use crate::policy::{self, Policies};
 use crate::requester::Reviews;
-use crate::retention::Retention;
 use crate::retired;
 use crate::revocation::{Lists, Revocations};
 use crate::secret::Secrets;
@@ -193,11 +192,11 @@ pub async fn run(
         crate::audit::watch(&c).await
     });
     if let Some(retention) = settings.audit.retention.clone() {
-        let (c, writer) = (Arc::clone(&ctx), settings.audit.writer.clone());
-        all.spawn(
-            "seal old records",
-            crate::retention::keep(c, writer, retention),
-        );
+        let c = Arc::clone(&ctx);
+        all.spawn("seal old records", async move {
+            let trusted = Trusted::new(&c);
+            c.audit.log().retain(&retention, &trusted, false).await
+        });
     }
     let c = Arc::clone(&ctx);
     all.spawn("publish checkpoints", async move {

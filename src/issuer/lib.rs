@@ -14,6 +14,7 @@
 //! the status of PodCertificateRequests for its signer.
 
 mod chain;
+mod checkpoints;
 mod desk;
 mod feed;
 mod issue;

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tracing::info;
 
 use crate::chain::Chains;
+use crate::checkpoints::Believed;
 use crate::feed::{Feed, Watching};
 use crate::issue::Desk;
 use crate::metrics::Metrics;
@@ -103,6 +104,12 @@ pub async fn run(
     };
     feed.start(&watching, progress, &mut all);
     write_log(&log, &mut all);
+    if let Some(retention) = settings.retention.clone() {
+        let (log, believed) = (log.clone(), Believed(Arc::clone(&feed)));
+        all.spawn("seal old records", async move {
+            log.retain(&retention, &believed, true).await
+        });
+    }
     let keys = Arc::new(Keys::new(clients.reads.clone()));
     all.spawn("read the cluster's keys", Arc::clone(&keys).keep());
     let own = Arc::new(Own::default());

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use countersign_audit::Retention;
 use countersign_runtime::{Clock, PageSettings};
 
 /// How an issuing endpoint runs.
@@ -35,6 +36,8 @@ pub struct Settings {
     pub audit_url: String,
     /// This replica's name in the log.
     pub audit_writer: String,
+    /// What leaves the log's database, and where it goes; `None`: everything stays.
+    pub retention: Option<Retention>,
     /// How long a watch stays open at most, in seconds.
     pub watch_seconds: u32,
     /// What tells the time.

@@ -14,6 +14,7 @@
 //! What it must not do: decide (the engine does), write anything in the cluster but `status.risk`, or
 //! hold a key of a trust domain.
 
+mod checkpoints;
 mod feed;
 mod listed;
 mod metrics;

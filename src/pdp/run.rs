@@ -32,6 +32,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::info;
 
+use crate::checkpoints::Believed;
 use crate::feed::pods::Pods;
 use crate::feed::{Feed, Stores};
 use crate::listed::Listed;
@@ -197,6 +198,12 @@ pub async fn run(
         sharing.run().await
     });
     write_log(&log, &mut all);
+    if let Some(retention) = settings.retention.clone() {
+        let (log, believed) = (log.clone(), Believed(Arc::clone(&stores)));
+        all.spawn("seal old records", async move {
+            log.retain(&retention, &believed, true).await
+        });
+    }
     let point = Arc::new(Point {
         engine: Arc::clone(&engine),
         clock: clock.clone(),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use countersign_audit::Retention;
 use countersign_authzen::BaseUrl;
 use countersign_runtime::{Clock, PageSettings};
 
@@ -50,6 +51,8 @@ pub struct Settings {
     pub audit_url: String,
     /// This replica's name in the log.
     pub audit_writer: String,
+    /// What leaves the log's database, and where it goes; `None`: everything stays.
+    pub retention: Option<Retention>,
     /// Which allows are recorded.
     pub record: Record,
     /// How long a watch stays open at most, in seconds.

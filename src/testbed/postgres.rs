@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
+use crate::left_out::{Wanted, left_out};
 use crate::ports::free_port;
 use crate::process::Group;
 
@@ -61,7 +62,8 @@ impl Postgres {
 
     fn start_in(parent: &Path, initdb: &[&str]) -> Result<Option<Self>> {
         let Some(programs) = programs() else {
-            eprintln!("SKIPPED: there is no PostgreSQL server (Debian: postgresql)");
+            let why = "there is no PostgreSQL server (Debian: postgresql)";
+            left_out(Wanted::PostgreSql, why);
             return Ok(None);
         };
         // Absolute: the server has another working directory.

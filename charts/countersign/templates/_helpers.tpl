@@ -66,14 +66,20 @@ app.kubernetes.io/part-of: countersign
 {{- end -}}
 {{- end -}}
 
-{{/* Is there a volume: of the database, or of sealed records? Sealing is the operator's. */}}
-{{- define "countersign.operatorVolume" -}}
+{{/* Is there a volume for each pod: of its database, or of its sealed records? */}}
+{{- define "countersign.auditVolume" -}}
 {{- if or (eq .Values.audit.store "SQLite") (gt (int .Values.audit.retentionDays) 0) }}true{{ end -}}
 {{- end -}}
 
-{{/* Is the audit log of the other components on volumes of their own? */}}
-{{- define "countersign.databaseVolume" -}}
-{{- if eq .Values.audit.store "SQLite" }}true{{ end -}}
+{{/* Which records leave the database, and which files the volume. */}}
+{{- define "countersign.sealing" -}}
+{{- with .Values.audit.retentionDays -}}
+- --audit-retention-days={{ . }}
+- --audit-segments=/var/lib/countersign/segments
+{{- with $.Values.audit.segmentDays }}
+- --audit-segment-days={{ . }}
+{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{/* What all components' pods have in common. Takes [root, component's values, component]. */}}
@@ -309,6 +315,9 @@ seccompProfile:
 {{- end -}}
 {{- if eq (int .Values.audit.retentionDays) 1 -}}
 {{- fail "audit.retentionDays must be 0 (for good) or at least 2" -}}
+{{- end -}}
+{{- if and .Values.audit.segmentDays (not .Values.audit.retentionDays) -}}
+{{- fail "audit.segmentDays: nothing is sealed without audit.retentionDays" -}}
 {{- end -}}
 {{- if .Values.decide.enabled -}}
 {{- with .Values.decide -}}

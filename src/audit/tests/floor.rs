@@ -189,7 +189,10 @@ async fn a_floor_within_a_sealed_segment_is_fine_if_the_segment_is_signed() {
         }
     };
     let (within, end) = (at_seq(12).await, at_seq(20).await);
-    let sealed = running.log.seal(CHAIN, at(26), place.dir(), &Notary).await;
+    let sealed = running
+        .log
+        .seal(CHAIN, at(26), place.dir(), &Notary, false)
+        .await;
     assert_eq!(sealed.unwrap().unwrap().0.last_seq, 20);
     running.log.close().await;
 

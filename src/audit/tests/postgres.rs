@@ -93,7 +93,7 @@ async fn two_under_one_name_make_no_fork_and_no_text_stops_the_log() {
     let place = Place::new();
     let (_, path) = one
         .log
-        .seal(CHAIN, at(2_000_000), place.dir(), &Notary)
+        .seal(CHAIN, at(2_000_000), place.dir(), &Notary, false)
         .await
         .unwrap()
         .unwrap();

@@ -254,7 +254,7 @@ async fn a_chain_goes_on_behind_what_was_sealed() {
     other.fill(1, 35).await;
     let sealed = other
         .log
-        .seal("example.org/a", at(26), place.dir(), &Notary);
+        .seal("example.org/a", at(26), place.dir(), &Notary, false);
     assert_eq!(sealed.await.unwrap().unwrap().0.last_seq, 20);
     let (_operator, mut witness) = notary(&place.url()).await;
     // It has signed up to 30 itself; where that is forgotten, the segment is what is known.

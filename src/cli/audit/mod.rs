@@ -285,7 +285,8 @@ fn text(found: &Found) -> String {
     }
     for Segment { file, report } in &found.segments {
         let verdict = match &report.finding {
-            None => "intact".to_owned(),
+            None if report.signed => "intact".to_owned(),
+            None => "intact, and not signed: its log alone vouches for it (--audit)".to_owned(),
             Some(finding) => finding.to_string(),
         };
         lines.push(clean(&format!(
@@ -314,13 +315,15 @@ fn first(found: &Found) -> Option<String> {
         return Some(format!("chain {chain}, {finding}"));
     }
     // A good file of other records than those that were sealed.
-    let other = |it: &&Segment| {
-        let of_chain = chains
-            .clone()
-            .filter(|chain| chain.chain == it.report.chain);
+    let other = |Segment { report, .. }: &&Segment| {
+        let of_chain = chains.clone().filter(|chain| chain.chain == report.chain);
         let mut sealed = of_chain.flat_map(|chain| &chain.sealed);
-        let same = |sealed: &SealedSegment| sealed.first_seq == it.report.segment.first_seq;
-        sealed.any(|sealed| same(sealed) && *sealed != it.report.segment)
+        let same = |sealed: &SealedSegment| sealed.first_seq == report.segment.first_seq;
+        match report.signed {
+            true => sealed.any(|sealed| same(sealed) && *sealed != report.segment),
+            // Anybody could have written it: the log must know it.
+            false => found.log.is_some() && sealed.all(|sealed| *sealed != report.segment),
+        }
     };
     let it = found.segments.iter().find(other)?;
     Some(format!(

@@ -21,7 +21,7 @@ pub(crate) fn config_map(trust_domain: &str) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) trust_domain: String,
-    json: String,
+    pub(super) json: String,
     /// PEM of the authorities below the roots.
     intermediates: Option<String>,
 }

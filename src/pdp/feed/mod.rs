@@ -376,6 +376,14 @@ impl Stores {
             && self.policies.ready()
     }
 
+    /// Each trust domain's name, and its bundle as it was published.
+    pub(crate) fn published(&self) -> Vec<(String, String)> {
+        let mut all = Vec::new();
+        self.bundles
+            .for_each(|_, it| all.push((it.trust_domain.clone(), it.json.clone())));
+        all
+    }
+
     /// For how long the watch that has failed longest has brought nothing.
     fn failing(&self) -> Option<Duration> {
         let troubles = [

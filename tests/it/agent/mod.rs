@@ -1,9 +1,14 @@
 //! `countersign agent` with `countersign issue` on a real control plane, and the `spiffe` crate as the
 //! program in the pod.
 
+mod clock;
 mod crls;
+mod go_spiffe;
 mod outage;
 pub(crate) mod program;
+mod restarts;
+mod rotation;
+mod upgrade;
 
 use std::time::{Duration, Instant};
 

@@ -7,6 +7,7 @@ use countersign_agent::{Settings, run};
 use countersign_audit::Reader;
 use countersign_authority::Bundle;
 use countersign_runtime::Clock;
+use countersign_testbed::{Wanted, left_out};
 use futures::future::join_all;
 use futures::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -127,7 +128,8 @@ fn may_open(files: u64) -> bool {
     let raised = setrlimit(Resource::Nofile, limit).is_ok();
     let enough = raised && limit.maximum.is_none_or(|it| it >= files);
     if !enough {
-        eprintln!("SKIPPED: {PODS} sidecars take {files} open files, and {limit:?} are allowed");
+        let why = format!("{PODS} sidecars take {files} open files, and {limit:?} are allowed");
+        left_out(Wanted::Files, why);
     }
     enough
 }

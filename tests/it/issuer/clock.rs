@@ -40,6 +40,7 @@ async fn an_issuer_whose_clock_is_off_issues_nothing() {
         max_connections: 16,
         audit_url: format!("sqlite:{}", audit.display()),
         audit_writer: "clock".to_owned(),
+        retention: None,
         watch_seconds: 20,
         clock: Clock::shifted(AHEAD),
     };

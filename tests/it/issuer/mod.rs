@@ -2,6 +2,7 @@
 //! tokens are the API server's, and the sidecar is the wire's own client.
 
 mod audit;
+mod chains;
 pub(crate) mod client;
 mod clock;
 mod issuing;

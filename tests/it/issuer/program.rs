@@ -99,6 +99,12 @@ impl Issuer {
         }
     }
 
+    /// SIGTERM, and waits for the end.
+    pub(crate) fn stop(mut self) -> std::process::ExitStatus {
+        self.signal(Signal::TERM);
+        self.child.wait().unwrap()
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }

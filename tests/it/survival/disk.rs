@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use countersign_testbed::{Wanted, left_out};
 use rustix::process::getuid;
 
 /// A file system in memory, mounted until this is dropped.
@@ -16,7 +17,7 @@ impl Disk {
     /// `None`, and a word on it, for who may not mount. `within` must outlive it.
     pub(super) fn mount(within: &Path) -> Option<Self> {
         if !getuid().is_root() {
-            eprintln!("SKIPPED: only root may mount a small disk");
+            left_out(Wanted::Disk, "only root may mount a small disk");
             return None;
         }
         let dir = within.join("disk");

@@ -32,3 +32,4 @@ mod sightings;
 mod signed;
 mod silence;
 mod upgrade;
+mod upgrade_alone;

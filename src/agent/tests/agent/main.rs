@@ -13,7 +13,6 @@ mod crls;
 mod ends;
 mod envoy;
 mod fake_issuer;
-mod go_spiffe;
 mod pod;
 mod replicas;
 mod rotation;

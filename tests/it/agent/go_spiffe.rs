@@ -1,27 +1,31 @@
-//! The Workload API, as go-spiffe speaks it: `tests/clients`.
+//! go-spiffe, which nobody here wrote, at the socket of a sidecar of the real endpoint.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use countersign_issuing::State;
+use countersign_testbed::{Wanted, left_out};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
-use crate::fake_issuer::{AGENT, FakeIssuer};
-use crate::pod::{Pod, SOON};
+use super::program::Agent;
+use super::setting;
+use crate::issuer::program::Issuer;
 
-/// The program, built once for each of its versions; `None` without Go, which is said loudly.
+/// A certificate of a minute is renewed after half of it.
+const RENEWAL: Duration = Duration::from_secs(60);
+
+/// The program, built once for each of its versions; `None` without Go, and a word on it.
 fn program() -> Option<PathBuf> {
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients");
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
     if Command::new("go")
         .arg("version")
         .stdout(Stdio::null())
         .status()
         .is_err()
     {
-        eprintln!("SKIPPED: go-spiffe was not asked, since there is no Go to build it with");
+        left_out(Wanted::Go, "there is no Go to build go-spiffe with");
         return None;
     }
     let sources = ["main.go", "go.mod", "go.sum"].map(|name| fs::read(module.join(name)).unwrap());
@@ -67,59 +71,52 @@ async fn say(program: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn go_spiffe_takes_certificates_and_tokens_and_verifies_them() {
     let Some(program) = program() else { return };
-    let issuer = FakeIssuer::start().await;
-    let pod = Pod::start(&issuer).await;
-    let socket = pod.socket();
-    let said = say(&program, &["identity", socket.to_str().unwrap()]).await;
-    assert_eq!(
-        said,
-        format!("certificate {AGENT}\nroots 1\ntoken {AGENT}\n")
-    );
+    let (world, issuer) = Issuer::shared().await;
+    let (space, pod, id) = setting(world).await;
+    let agent = Agent::start(world, issuer, &space.token(&pod).await).await;
+    let said = say(&program, &["identity", agent.socket().to_str().unwrap()]).await;
+    assert_eq!(said, format!("certificate {id}\nroots 1\ntoken {id}\n"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn two_pods_talk_mtls_by_go_spiffe() {
     let Some(program) = program() else { return };
-    let issuer = FakeIssuer::start().await;
-    let (server, client) = (Pod::start(&issuer).await, Pod::start(&issuer).await);
+    let (world, issuer) = Issuer::shared().await;
+    let (space, pod, _) = setting(world).await;
+    let (far, other, _) = setting(world).await;
+    let server = Agent::start(world, issuer, &space.token(&pod).await).await;
+    let client = Agent::start(world, issuer, &far.token(&other).await).await;
     let sockets = [server.socket(), client.socket()];
     let sockets = sockets.each_ref().map(|it| it.to_str().unwrap());
     let said = say(&program, &["mtls", sockets[0], sockets[1]]).await;
     assert_eq!(said, "mtls hello\n");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn go_spiffe_is_told_of_renewals_and_of_the_end() {
+#[tokio::test]
+async fn go_spiffe_is_told_of_a_renewal_and_of_the_end() {
     let Some(program) = program() else { return };
-    let issuer = FakeIssuer::start().await;
-    let pod = Pod::start(&issuer).await;
+    let (world, issuer) = Issuer::shared().await;
+    let (space, pod, _) = setting(world).await;
+    let agent = Agent::start(world, issuer, &space.token(&pod).await).await;
     let mut watching = tokio::process::Command::new(program)
         .arg("watch")
-        .arg(pod.socket())
+        .arg(agent.socket())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
     let mut line = async || {
-        timeout(SOON, lines.next_line())
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap()
+        let line = timeout(RENEWAL, lines.next_line()).await.unwrap();
+        line.unwrap().unwrap()
     };
     let first = line().await;
     assert!(first.starts_with("update "), "{first}");
-    issuer.inner.reissue();
     let second = line().await;
     assert!(second.starts_with("update ") && second != first, "{second}");
-    let start = Instant::now();
-    issuer.inner.tell(State::Ended, "TaskOver");
+    space.finish_job("work", "Succeeded").await;
     assert_eq!(line().await, "error PermissionDenied");
-    let took = start.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?}");
-    eprintln!("from the endpoint's word to go-spiffe's error: {took:?}");
 }
