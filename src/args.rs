@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use countersign_audit::Retention;
+use countersign_controller::Retention;
 use countersign_pdp::{CallerRule, TokenFile, Transmitter};
 
 use crate::metrics_args::MetricsSecurity;

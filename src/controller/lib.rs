@@ -45,4 +45,5 @@ mod uid;
 mod witness;
 mod write;
 
+pub use countersign_audit::Retention;
 pub use operator::{AuditSettings, OperatorError, Settings, run};
