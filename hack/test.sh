@@ -19,6 +19,9 @@ end_jobs() {
   for job in $(jobs -p); do kill -- "-$job" 2>/dev/null || kill "$job" 2>/dev/null || true; done
 }
 
+# Where Go has a cache of this folder's own, as in CI: 2 GB that no second build will ask for.
+drop_go_cache() { [ "${GOCACHE:-}" != "$PWD/target/go-build" ] || go clean -cache; }
+
 say "== build"
 cargo build --workspace --locked --bins
 target/debug/countersign-testbed binaries >/dev/null &
@@ -28,7 +31,7 @@ if command -v go >/dev/null; then
   set -m # a group of processes, which ends as one
   {
     while kill -0 "$binaries" 2>/dev/null; do sleep 1; done
-    [ -z "${CI:-}" ] || go clean -cache # 2 GB that no second build will ask for
+    drop_go_cache
     exec nice -n 19 hack/charts.sh tools
   } &
   tools=$!
@@ -49,7 +52,7 @@ say "NOTE: the tests that need a node with pods that run were LEFT OUT: make nod
 say "== charts"
 if [ -n "$tools" ]; then
   wait "$tools" || die "Helm could not be built (see above)"
-  [ -z "${CI:-}" ] || go clean -cache
+  drop_go_cache
   hack/charts.sh quick
 else
   say "note: no Go here: the charts are not checked"

@@ -144,15 +144,21 @@ fn bytes(hex: &str) -> Vec<u8> {
     bytes.collect()
 }
 
-/// The body of a page that is there.
+/// The body of a page that is there, or will be: who has just begun to lead reads the log first.
 async fn get(address: &str, path: &str) -> Vec<u8> {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.0\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    let head = answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap();
-    let said = String::from_utf8_lossy(&answer[..head]);
-    assert!(said.contains(" 200 "), "{path}: {said}");
-    answer.split_off(head + 4)
+    within(PATIENCE, path, async || {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let head = answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap();
+        let said = String::from_utf8_lossy(&answer[..head]);
+        assert!(
+            said.contains(" 200 ") || said.contains(" 503 "),
+            "{path}: {said}"
+        );
+        said.contains(" 200 ").then(|| answer.split_off(head + 4))
+    })
+    .await
 }
