@@ -253,6 +253,11 @@ fn hold(seen: &Observed, kind: &'static str, why: Refusal) -> Plan {
             .filter(|moment| *moment > seen.now)
             .min(),
         status: Some(Status {
+            observed_generation: match (&kept, &seen.closed) {
+                // What the spec asks for is yet to be done, once there is no obstacle any more.
+                (Some(_), Some(_)) => seen.recorded.observed_generation,
+                _ => seen.identity.generation,
+            },
             secret: kept.as_ref().and_then(|_| held_secret(seen)),
             bundle_sequence: kept.as_ref().and_then(|_| held_bundle(seen)),
             certificate: kept.or_else(|| ended_certificate(seen)),

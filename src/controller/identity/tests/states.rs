@@ -164,6 +164,26 @@ fn a_lifetime_shortened_while_nothing_could_be_issued_takes_effect_afterwards() 
 }
 
 #[test]
+fn a_lifetime_changed_while_nothing_could_be_recorded_takes_effect_afterwards() {
+    for ttl in [300, 1200] {
+        let mut seen = with(issued(), |it| {
+            it.identity.ttl_seconds = Some(ttl);
+            it.identity.generation = 2;
+            it.closed = Some(Refusal {
+                reason: "AuditUnavailable",
+                message: "the audit log is slow".to_owned(),
+            });
+        });
+        let held = plan(&seen);
+        assert_eq!(held.credential, Credential::Keep);
+        apply(&mut seen, &held, "");
+        seen.closed = None;
+        assert_eq!(order(&plan(&seen)).ttl_seconds, ttl);
+        assert_settles(&seen);
+    }
+}
+
+#[test]
 fn another_change_of_the_spec_issues_nothing() {
     let seen = with(issued(), |it| {
         it.identity.ttl_after_finished_seconds = Some(60);
